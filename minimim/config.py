@@ -1,0 +1,42 @@
+"""How a run is trained: one small dataclass; the command line makes its options from the same fields."""
+
+from dataclasses import dataclass, field
+
+from minimim.errors import UserError, unknown
+
+
+def option(default, text: str):
+    """A field with the sentence that `--help` shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class TrainConfig:
+    """Everything about a training run that is not the method or the data. Raises UserError for values that cannot be."""
+
+    epochs: float = option(40, "passes over the data")
+    batch_size: int = option(256, "images a step, over all processes and all accumulated parts")
+    lr: float = option(1.5e-4, "learning rate for 256 images a step; scaled with the batch size")
+    warmup: float = option(0.05, "part of the run in which the learning rate climbs to its height")
+    weight_decay: float = option(0.05, "decay of weights; biases and norms have none")
+    betas: tuple[float, float] = option((0.9, 0.95), "AdamW's memory of the gradient and of its square")
+    clip: float = option(0.0, "largest gradient norm; 0 does not clip")
+    accumulate: int = option(1, "parts into which a batch is cut when it does not fit")
+    seed: int = option(0, "everything random in the run follows from this number")
+    device: str = option("auto", "auto, cpu, cuda or mps")
+    precision: str = option("auto", "auto (bf16 on GPUs that have it, else fp32), fp32 or bf16")
+    compile: bool = option(False, "torch.compile the encoder and the decoder")
+    workers: int = option(2, "processes that read images, for data that does not fit in memory")
+    save_every: float = option(120.0, "seconds between checkpoints")
+    log_every: int = option(20, "steps between lines of metrics.jsonl")
+    probe_every: float = option(0.0, "epochs between looks at the encoder (k-NN and effective rank); 0 never looks")
+
+    def __post_init__(self):
+        self.betas = tuple(self.betas)
+        for name in ("epochs", "batch_size", "lr", "accumulate", "log_every"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0 <= self.warmup < 1:
+            raise UserError(f"warmup is a part of the run, from 0 to below 1, not {self.warmup}")
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise unknown("precision", self.precision, ["auto", "fp32", "bf16"])

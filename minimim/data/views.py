@@ -1,0 +1,130 @@
+"""From raw images to the views that a method looks at: the only place of augmentation.
+
+The rule of the house: uint8 means raw pixels, which get normalised; float means normalised already. Augmentation works
+on whole batches, where the images are, and gives each sample its own parameters.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minimim.draws import uniform
+
+Inputs = dict[str, Tensor]  # {"image": (B, C, H, W), "depth": (B, 1, H, W), …}
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, green, blue in [0, 1]
+
+
+def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation that normalise these images, (C, 1, 1) each: ImageNet's for colour, else 0.5, 0.25."""
+    channels = images.shape[-3]
+    mean, std = (MEAN, STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
+    return tuple(torch.tensor(s, device=images.device).view(-1, 1, 1) for s in (mean, std))
+
+
+def normalize(images: Tensor) -> Tensor:
+    """uint8 (B, C, H, W) → float of about zero mean and unit spread; float images pass unchanged."""
+    if images.dtype != torch.uint8:
+        return images
+    mean, std = statistics(images)
+    return (images / 255 - mean) / std
+
+
+def denormalize(images: Tensor) -> Tensor:
+    """The way back, for pictures: float (B, C, H, W) → uint8, clipped to what can be shown."""
+    mean, std = statistics(images)
+    return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def as_inputs(images: Tensor | Inputs) -> Inputs:
+    """A plain tensor means {"image": tensor}."""
+    return images if isinstance(images, dict) else {"image": images}
+
+
+@dataclass
+class Views:
+    """What one step looks at. student: what is masked and encoded; teacher: what the teacher sees, whole; content: what
+    the target is made from, one for each student view; boxes: (V, B, 4) crops as x0, y0, x1, y1 in [0, 1], where cut."""
+
+    student: list[Inputs]
+    teacher: list[Inputs]
+    content: list[Inputs]
+    boxes: Tensor | None = None
+
+
+class RandomViews(nn.Module):
+    """`count` views of each image by random resized crop, flip and colour jitter; in eval the normalised image itself.
+
+    scale: the smallest and largest part of the area that a crop takes (MAE: 0.2 to 1), or None for no crop.
+    flip: whether half of the samples are mirrored. jitter: strength of brightness, contrast and saturation changes.
+    image_size: (H, W) of the views. Crops are resized bilinearly; the official MAE resizes bicubically.
+    """
+
+    def __init__(self, image_size, *, count=1, scale=None, flip=True, jitter=0.0):
+        super().__init__()
+        self.image_size, self.count, self.scale, self.flip, self.jitter = image_size, count, scale, flip, jitter
+
+    def forward(self, inputs: Tensor | Inputs, generator: torch.Generator | None = None) -> Views:
+        """Draw the views of a batch. Student, teacher and content are the same views here."""
+        inputs = as_inputs(inputs)
+        if not self.training:
+            views = [{name: normalize(x) for name, x in inputs.items()}] * self.count
+            return Views(views, views, views)
+        views, boxes = zip(*(self.draw(inputs, generator) for _ in range(self.count)), strict=True)
+        return Views(list(views), list(views), list(views), torch.stack(boxes))
+
+    def draw(self, inputs: Inputs, generator) -> tuple[Inputs, Tensor]:
+        """One view, and where it was cut: (B, 4)."""
+        first = next(iter(inputs.values()))
+        noise = uniform(len(first), 8, generator=generator, device=first.device)  # (B, 8)
+        boxes = crop_boxes(noise[:, :4], self.scale)
+        mirrored = noise[:, 4] < 0.5 * self.flip  # (B,)
+        view = {}
+        for name, images in inputs.items():
+            raw = images.dtype == torch.uint8
+            images = images / 255 if raw else images
+            if self.scale is not None:
+                images = crop(images, boxes, self.image_size)
+            if self.flip:
+                images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+            if raw and self.jitter and name == "image":
+                images = jitter(images, noise[:, 5:], self.jitter)
+            if raw:
+                mean, std = statistics(images)
+                images = (images - mean) / std
+            view[name] = images
+        return view, boxes
+
+
+def crop_boxes(noise: Tensor, scale: tuple[float, float] | None) -> Tensor:
+    """Random crops from noise (B, 4): x0, y0, x1, y1 in [0, 1], area within `scale`, aspect 3/4 to 4/3 of the image's."""
+    if scale is None:
+        return torch.tensor([0.0, 0.0, 1.0, 1.0], device=noise.device).expand(len(noise), 4)
+    area = scale[0] + (scale[1] - scale[0]) * noise[:, 0]
+    aspect = torch.exp((2 * noise[:, 1] - 1) * math.log(4 / 3))
+    width = (area * aspect).sqrt().clamp(max=1)
+    height = (area / aspect).sqrt().clamp(max=1)
+    x0, y0 = noise[:, 2] * (1 - width), noise[:, 3] * (1 - height)
+    return torch.stack([x0, y0, x0 + width, y0 + height], dim=1)  # (B, 4)
+
+
+def crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut each image's own box and resize it: (B, C, H, W), boxes (B, 4) in [0, 1] → (B, C, *size)."""
+    x0, y0, x1, y1 = (2 * boxes - 1).unbind(1)  # grid_sample counts from −1 to 1
+    zero = torch.zeros_like(x0)
+    theta = torch.stack([(x1 - x0) / 2, zero, (x0 + x1) / 2, zero, (y1 - y0) / 2, (y0 + y1) / 2], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta.to(images.dtype), [len(images), images.shape[1], *size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def jitter(images: Tensor, noise: Tensor, strength: float) -> Tensor:
+    """Change brightness, contrast and saturation, each by a factor in 1 ± strength: (B, C, H, W) in [0, 1], noise (B, 3)."""
+    brightness, contrast, saturation = (1 + strength * (2 * noise - 1)).view(-1, 3, 1, 1, 1).unbind(1)
+    images = (images * brightness).clamp(0, 1)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = (mean + (images - mean) * contrast).clamp(0, 1)
+    grey = images.mean(dim=1, keepdim=True)
+    return (grey + (images - grey) * saturation).clamp(0, 1)

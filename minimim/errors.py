@@ -1,0 +1,20 @@
+"""Errors for people: one sentence that says what was wrong, what was expected, and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A mistake in what was asked for. The command line prints its sentence alone, without a traceback."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not there, with the nearest name that is.
+
+    >>> print(unknown("method", "mea", ["mae", "simmim"]))
+    unknown method 'mea': did you mean 'mae'? Known: mae, simmim
+    """
+    known = sorted(known)
+    near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return UserError(f"unknown {kind} '{name}': {hint}Known: {', '.join(known)}")

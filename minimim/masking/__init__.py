@@ -1,0 +1,8 @@
+"""Every answer to "what is hidden": modules with one call, (inputs, grid, guide, progress, noise, generator) → [Mask]."""
+
+from minimim.masking.block import BlockMasking
+from minimim.masking.guided import HardestMasking
+from minimim.masking.mask import Mask, mask_by_noise, visible_count
+from minimim.masking.random import GridMasking, RandomMasking
+
+__all__ = ["BlockMasking", "GridMasking", "HardestMasking", "Mask", "RandomMasking", "mask_by_noise", "visible_count"]

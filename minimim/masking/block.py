@@ -1,0 +1,72 @@
+"""Block-wise masks: rectangles of random size and shape until enough is hidden (BEiT, arXiv 2106.08254)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from minimim.draws import uniform
+from minimim.masking.mask import Mask, check_ratio, visible_count
+
+RECTANGLES = 32  # drawn at once for each sample; far more than it takes
+
+
+class BlockMasking(nn.Module):
+    """Hide random rectangles until the ratio is reached, then trim the last one to the exact count.
+
+    ratio: a number, the same for each sample; or (low, high), drawn for each sample (iBOT).
+    chance: the part of the samples that is masked at all; the others hide nothing (iBOT: a half).
+    smallest: patches in the smallest rectangle, by default 16 of 196 as in BEiT, in proportion for other grids.
+    aspect: the flattest rectangle, height to width, from aspect to 1/aspect (BEiT: 0.3).
+
+    BEiT draws rectangle after rectangle in a Python loop and may end a few patches off; here they are drawn all at
+    once, and every sample ends exact.
+    """
+
+    def __init__(self, ratio: float | tuple[float, float] = 0.4, chance=1.0, smallest: int | None = None, aspect=0.3):
+        super().__init__()
+        for bound in ratio if isinstance(ratio, tuple) else (ratio,):
+            check_ratio(bound)
+        self.ratio, self.chance, self.smallest, self.aspect = ratio, chance, smallest, aspect
+
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None) -> list[Mask]:
+        """One Mask for a batch. noise: (B, 4·RECTANGLES + N + 2) in [0, 1); drawn from the generator when not given."""
+        image = next(iter(inputs.values()))
+        patches = grid[0] * grid[1]
+        if noise is None:
+            width = 4 * RECTANGLES + patches + 2
+            noise = uniform(len(image), width, generator=generator, device=image.device)
+        shapes, ties, choice = noise.split([4 * RECTANGLES, patches, 2], dim=1)
+        count, visible = self.counts(patches, choice)
+        reached = self.first_cover(shapes.unflatten(1, (RECTANGLES, 4)), grid)  # (B, N)
+        rank = (reached + ties).argsort(dim=1).argsort(dim=1)  # (B, N): earlier rectangles first, ties at random
+        return [Mask(rank < count, visible=visible)]
+
+    def counts(self, patches: int, choice: Tensor) -> tuple[Tensor, int | None]:
+        """How many patches each sample hides, (B, 1), and how many all of them keep, if that is one number."""
+        chosen = choice[:, 1:] < self.chance  # (B, 1)
+        if not isinstance(self.ratio, tuple):
+            visible = visible_count(patches, self.ratio)
+            return chosen * (patches - visible), visible if self.chance >= 1 else None
+        low, high = self.ratio
+        ratio = low + (high - low) * choice[:, :1]  # (B, 1)
+        return chosen * (ratio * patches).long().clamp(1, patches - 1), None
+
+    def first_cover(self, draw: Tensor, grid: tuple[int, int]) -> Tensor:
+        """For each patch, the number of the first rectangle that covers it: draw (B, R, 4) → (B, N)."""
+        rows, cols = grid
+        patches = rows * cols
+        smallest = self.smallest or max(1, round(patches * 16 / 196))
+        largest = max(smallest, patches // 3)  # one rectangle alone must not hide everything
+        area = smallest + (largest - smallest) * draw[..., 0]  # (B, R)
+        aspect = torch.exp((2 * draw[..., 1] - 1) * math.log(1 / self.aspect))  # (B, R), in [aspect, 1/aspect]
+        height = (area * aspect).sqrt().round().clamp(1, rows)
+        width = (area / aspect).sqrt().round().clamp(1, cols)
+        top = (draw[..., 2] * (rows - height + 1)).floor()
+        left = (draw[..., 3] * (cols - width + 1)).floor()
+        row, col = (torch.arange(n, device=draw.device) for n in grid)
+        in_row = (row >= top.unsqueeze(-1)) & (row < (top + height).unsqueeze(-1))  # (B, R, rows)
+        in_col = (col >= left.unsqueeze(-1)) & (col < (left + width).unsqueeze(-1))  # (B, R, cols)
+        covered = (in_row.unsqueeze(-1) & in_col.unsqueeze(-2)).flatten(2)  # (B, R, N)
+        number = torch.arange(RECTANGLES, device=draw.device).view(1, -1, 1)
+        return torch.where(covered, number, RECTANGLES).amin(dim=1)  # (B, N)

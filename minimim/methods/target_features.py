@@ -1,0 +1,33 @@
+"""Recipes whose contribution is the target: features of a teacher in place of pixels (survey, arXiv 2408.06687, §3.2)."""
+
+from functools import partial
+
+from minimim.config import TrainConfig
+from minimim.data.views import RandomViews
+from minimim.decoders import LinearDecoder
+from minimim.losses import Term, smooth_l1
+from minimim.masking import BlockMasking
+from minimim.methods.method import Method, joint_embedding
+from minimim.targets import LayerMean
+from minimim.vit import ViT
+
+
+def data2vec(image_size, patch_size, size, *, channels=3, mask_ratio=0.6, layers=None, beta=2.0,
+             momentum=(0.999, 0.9998), crop_scale=(0.2, 1.0), drop_path=0.0) -> Method:  # fmt: skip
+    """data2vec for images (Baevski et al., arXiv 2202.03555): predict the mean of the teacher's last layers, from a
+    block-masked image, when the teacher sees all of it.
+
+    layers: how many of the teacher's last blocks are averaged, by default half of them.
+    Differs: fixed sine-cosine positions, no layer scale; the momentum climbs along a cosine, not a line.
+    """
+    encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
+    return joint_embedding(
+        views=RandomViews(image_size, scale=crop_scale),
+        masking=BlockMasking(mask_ratio),
+        encoder=encoder,
+        decoder=LinearDecoder(encoder.dim, encoder.dim),
+        target=LayerMean(layers or encoder.depth // 2),
+        terms=[Term("patch", partial(smooth_l1, beta=beta))],
+        momentum=momentum,
+        defaults=TrainConfig(lr=2.5e-4, betas=(0.9, 0.999), clip=3.0, warmup=0.0125),
+    )

@@ -1,0 +1,6 @@
+"""What is predicted: modules with one call, (content, teacher, mask, progress) → streams."""
+
+from minimim.targets.pixels import Pixels
+from minimim.targets.teacher import CentredPrototypes, LayerMean
+
+__all__ = ["CentredPrototypes", "LayerMean", "Pixels"]

@@ -1,0 +1,80 @@
+"""Checkpoints: one safetensors file, its header a JSON text that says what the tensors are. Written atomically: the
+file on disk is always a whole one, whatever happens to the process, the disk or the power while the next is made."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from minimim.errors import UserError
+
+NAME = "last.safetensors"
+
+
+def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> None:
+    """Save tensors and a JSON-able description under a name, replacing what was there only once the new file is whole.
+
+    Raises UserError when the place cannot be written or the disk is full; the old file is then still there.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+        save_file(tensors, partial, metadata={"minimim": json.dumps(about)})
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        kept = f"; the last checkpoint, {path}, is untouched" if path.exists() else ""
+        reason = "the disk is full" if full else str(error)
+        raise UserError(f"cannot write {path}: {reason}{kept}; free some space or choose another --out") from error
+
+
+def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and description of a checkpoint, from its file or its run's folder.
+
+    Raises UserError when there is none, when it is truncated, or when it is not one of ours. The file is only read.
+    """
+    path = find(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = (file.metadata() or {}).get("minimim")
+            if about is None:
+                raise UserError(
+                    f"{path} was not written by minimim: to bring in foreign weights, see minimim.interop.load_file"
+                )
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(about)  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file") from error
+
+
+def find(path: str | os.PathLike) -> Path:
+    """The checkpoint's file, from itself or from its folder. Raises UserError when there is none."""
+    path = Path(path)
+    file = path / NAME if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"there is no checkpoint at {path}: give a run's folder or a .safetensors file")
+    return file
+
+
+def pack(prefix: str, state: dict) -> dict[str, Tensor]:
+    """An optimiser's state as flat tensors: {prefix.number.name: tensor}."""
+    return {f"{prefix}.{n}.{name}": torch.as_tensor(x) for n, slot in state["state"].items() for name, x in slot.items()}
+
+
+def unpack(prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The way back from `pack`: {number: {name: tensor}}."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(f"{prefix}."):
+            _, number, name = key.split(".")
+            state.setdefault(int(number), {})[name] = tensor
+    return state

@@ -1,0 +1,23 @@
+"""Learning rate and weight decay: which step gets what, and which parameter gets none."""
+
+import math
+
+from torch import nn
+
+
+def cosine(step: int, total: int, warmup: int) -> float:
+    """The factor on the learning rate at a step, 0 to 1: a straight climb over the warm-up, then half a cosine to 0.
+
+    step counts from 0, and the first step already moves: with warmup=4 the climb is 1/4, 2/4, 3/4, 1.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup))) / 2
+
+
+def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
+    """AdamW's parameter groups: what learns, with decay on matrices and none on biases, norms and single tokens."""
+    learning = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in learning if p.squeeze().dim() > 1]
+    vectors = [p for name, p in learning if p.squeeze().dim() <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]

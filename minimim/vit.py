@@ -1,0 +1,144 @@
+"""The Vision Transformer as an encoder (arXiv 2010.11929), in the two ways that masked image modeling uses it.
+
+hidden="drop": the encoder reads the visible patches only (MAE). hidden="token": it reads all places, and a learnt mask
+token stands at the hidden ones (BEiT, SimMIM). Parameters carry timm's names, and the start is the official MAE's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from minimim.data.views import Inputs, as_inputs, normalize
+from minimim.errors import UserError, unknown
+from minimim.layers import Block, initialise
+from minimim.masking.mask import Mask
+from minimim.patches import PatchEmbed, grid_of, resize_positions, sincos_positions
+
+SIZES = {  # dim, depth, heads
+    "micro": (128, 4, 4),
+    "tiny": (192, 12, 3),
+    "small": (384, 12, 6),
+    "base": (768, 12, 12),
+    "large": (1024, 24, 16),
+}
+
+
+def size_of(name: str) -> tuple[int, int, int]:
+    """(dim, depth, heads) of a named size. Raises UserError for a name that is none."""
+    if name not in SIZES:
+        raise unknown("size", name, SIZES)
+    return SIZES[name]
+
+
+@dataclass
+class Encoded:
+    """What an encoder says of a batch. patches: (B, K, D) of the visible, or (B, N, D) of all places; cls: (B, D);
+    maps: (B, D, rows, cols), convolutional encoders only; layers: the same after each block; attention: (B, heads, T, T)
+    of one block; these two only when asked for with `want`. grid: (rows, cols) of all patches, hidden ones too."""
+
+    patches: Tensor
+    cls: Tensor | None = None
+    maps: Tensor | None = None
+    layers: list["Encoded"] | None = None
+    attention: Tensor | None = None
+    grid: tuple[int, int] | None = None
+
+    def pooled(self, pool: str) -> Tensor:
+        """One vector an image, (B, D): the "mean" of the patches, or the "cls" token."""
+        if pool == "mean":
+            return self.patches.mean(dim=1)
+        if pool != "cls":
+            raise unknown("pooling", pool, ["mean", "cls"])
+        if self.cls is None:
+            raise UserError('this encoder has no CLS token: use pool="mean"')
+        return self.cls
+
+
+class ViT(nn.Module):
+    """A Vision Transformer encoder.
+
+    image_size: (H, W) or one side; other sizes work too, with positions interpolated. size: a name in SIZES.
+    cls: whether a CLS token leads the patches. drop_path: the rate of the last block, growing linearly from 0.
+    Raises UserError when the patch does not divide the image, or the size is unknown.
+    """
+
+    def __init__(self, image_size=224, patch_size=16, size="base", *, channels=3, cls=True, hidden="drop", drop_path=0.0):
+        super().__init__()
+        self.dim, self.depth, self.heads = size_of(size)
+        self.patch_size, self.hidden = patch_size, hidden
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.home_grid = grid_of(height, width, patch_size)
+        self.patch_embed = PatchEmbed(patch_size, channels, self.dim)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, self.dim)) if cls else None
+        self.mask_token = nn.Parameter(torch.empty(1, 1, self.dim)) if hidden == "token" else None
+        rates = torch.linspace(0, drop_path, self.depth).tolist()
+        self.blocks = nn.ModuleList(Block(self.dim, self.heads, rate) for rate in rates)
+        self.norm = nn.LayerNorm(self.dim, eps=1e-6)
+        positions = sincos_positions(self.dim, self.home_grid)  # (N, D)
+        if cls:
+            positions = torch.cat([torch.zeros(1, self.dim), positions])  # (1+N, D): CLS stands nowhere
+        self.pos_embed = nn.Parameter(positions.unsqueeze(0), requires_grad=False)  # (1, 1+N, D)
+        self.apply(initialise)
+        for token in (self.cls_token, self.mask_token):
+            if token is not None:
+                nn.init.normal_(token, std=0.02)
+
+    def grid(self, inputs: Tensor | Inputs) -> tuple[int, int]:
+        """(rows, cols) of these images."""
+        return grid_of(*as_inputs(inputs)["image"].shape[-2:], self.patch_size)
+
+    def positions(self, grid: tuple[int, int]) -> tuple[Tensor | None, Tensor]:
+        """Position of CLS, (1, 1, D) or None, and of the patches of a grid, (1, N, D)."""
+        lead = 0 if self.cls_token is None else 1
+        patches = resize_positions(self.pos_embed[0, lead:], self.home_grid, grid).unsqueeze(0)
+        return (self.pos_embed[:, :1] if lead else None), patches
+
+    def embed(self, images: Tensor, mask: Mask | None) -> Tensor:
+        """Images to the tokens that the blocks will read: (B, C, H, W) → (B, [1+] K or N, D)."""
+        cls_position, positions = self.positions(self.grid(images))
+        if mask is not None and self.hidden == "drop":
+            ids = mask.visible_ids  # (B, K)
+            x = self.patch_embed(images, ids) + positions[0][ids]  # (B, K, D)
+        else:
+            x = self.patch_embed(images)  # (B, N, D)
+            if mask is not None:
+                x = torch.where(mask.hidden.unsqueeze(-1), self.mask_token.to(x.dtype), x)
+            x = x + positions
+        if self.cls_token is None:
+            return x
+        cls = (self.cls_token + cls_position).expand(len(x), -1, -1)  # (B, 1, D)
+        return torch.cat([cls.to(x.dtype), x], dim=1)
+
+    def split(self, x: Tensor) -> Encoded:
+        """Tokens (B, [1+] K, D) to an Encoded."""
+        return Encoded(x) if self.cls_token is None else Encoded(x[:, 1:], cls=x[:, 0])
+
+    def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: Sequence[str] = ()) -> Encoded:
+        """Encode images, raw or normalised, (B, C, H, W), under a mask or whole.
+
+        want: "layers" for the normed output of every block; "attention" for the map of the last block, or "attention:2"
+        of block 2, counted from 0. Only that block pays for its map.
+        """
+        images = normalize(as_inputs(inputs)["image"])
+        x = self.embed(images, mask)  # (B, T, D)
+        asked = next((w for w in want if w.startswith("attention")), None)
+        number = int(asked.partition(":")[2] or -1) % self.depth if asked else None
+        layers, attention = [], None
+        for index, block in enumerate(self.blocks):
+            if index == number:
+                attention = block.attn.weights(block.norm1(x))  # (B, heads, T, T)
+            x = block(x)
+            if "layers" in want:
+                layers.append(self.split(self.norm(x)))
+        encoded = layers[-1] if layers else self.split(self.norm(x))
+        return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=self.grid(images))
+
+    def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
+        """One vector an image, from one block's normed output: (B, C, H, W) → (B, D). Every evaluation uses this."""
+        if not -self.depth <= layer < self.depth:
+            raise UserError(f"layer {layer} is not there: this encoder has {self.depth} blocks, 0 to {self.depth - 1}")
+        if layer % self.depth == self.depth - 1:
+            return self.forward(images).pooled(pool)
+        return self.forward(images, want=("layers",)).layers[layer].pooled(pool)
