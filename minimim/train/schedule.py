@@ -16,8 +16,8 @@ def cosine(step: int, total: int, warmup: int) -> float:
 
 
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
-    """AdamW's parameter groups: what learns, with decay on matrices and none on biases, norms and single tokens."""
-    learning = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in learning if p.squeeze().dim() > 1]
-    vectors = [p for name, p in learning if p.squeeze().dim() <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    """AdamW's parameter groups: what learns, with decay on matrices and tokens, and none on biases and norms."""
+    learning = [p for p in module.parameters() if p.requires_grad]
+    decayed = [p for p in learning if p.dim() > 1]
+    spared = [p for p in learning if p.dim() <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]

@@ -1,0 +1,64 @@
+"""The endless stream of training batches, addressed by step.
+
+The shuffled epochs are laid end to end, and batch number s is simply the s-th stretch of that line: it may straddle two
+epochs, and no sample is ever left over. So a resumed run sees what the killed run would have seen, and several
+processes see together what one sees alone.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from minimim.draws import mix
+
+
+@lru_cache(maxsize=4)
+def shuffled(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of one epoch, (n,)."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, epoch)))
+
+
+def positions(step: int, batch_size: int, n: int, seed: int) -> Tensor:
+    """Which samples make up global batch number `step`: (batch_size,)."""
+    place, end, pieces = step * batch_size, (step + 1) * batch_size, []
+    while place < end:
+        epoch, start = divmod(place, n)
+        pieces.append(shuffled(n, seed, epoch)[start : start + end - place])
+        place += len(pieces[-1])
+    return torch.cat(pieces)
+
+
+def rows(batch_size: int, rank: int, world: int) -> slice:
+    """The rows of a global batch that are a process's own; they may differ by one between processes."""
+    return slice(batch_size * rank // world, batch_size * (rank + 1) // world)
+
+
+def batches(data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", rank=0, world=1, workers=0) -> Iterator[Tensor]:
+    """This process's images of the batches number `start` to `stop`, uint8 (b, C, H, W) on the device.
+
+    data: Images, which are moved to the device once when they fit there, or OnDisk, which `workers` processes read.
+    """
+    device = torch.device(device)
+    own = rows(batch_size, rank, world)
+    steps = range(start, 2**62 if stop is None else stop)
+    wanted = (positions(step, batch_size, len(data), seed)[own] for step in steps)
+    if hasattr(data, "images"):
+        images = data.images.to(device) if fits(data.images, device) else data.images
+        for ids in wanted:
+            yield images[ids.to(images.device)].to(device)
+    else:
+        loader = DataLoader(
+            data, batch_sampler=(ids.tolist() for ids in wanted), num_workers=workers, pin_memory=device.type == "cuda"
+        )
+        for images in loader:
+            yield images.to(device, non_blocking=True)
+
+
+def fits(images: Tensor, device: torch.device) -> bool:
+    """Whether the images may live on the device: they take at most a third of what is free on a GPU."""
+    if device.type != "cuda":
+        return True
+    return images.numel() < torch.cuda.mem_get_info(device)[0] / 3

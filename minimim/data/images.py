@@ -1,0 +1,34 @@
+"""Images in memory: what every source gives, and what training and evaluation take."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Images:
+    """A set of images in memory.
+
+    images: uint8 (n, C, H, W); labels: int64 (n,), or None; classes: the name of each label; truth: more that is known
+    of each image, name → tensor or list with n rows.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    truth: dict[str, Tensor | list] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, indices) -> "Images":
+        """The images at these places, (k,) integers or a slice, with all that is known of them."""
+        if isinstance(indices, slice):
+            indices = range(*indices.indices(len(self)))
+        ids = torch.as_tensor(indices)
+        truth = {
+            name: rows[ids] if isinstance(rows, Tensor) else [rows[i] for i in ids.tolist()]
+            for name, rows in self.truth.items()
+        }
+        return Images(self.images[ids], None if self.labels is None else self.labels[ids], self.classes, truth)

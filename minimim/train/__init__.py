@@ -1,0 +1,7 @@
+"""Training: one loop for every method, with checkpoints that a killed run resumes from bit by bit."""
+
+from minimim.config import TrainConfig
+from minimim.train.loop import NotFinite, Run, settled, train
+from minimim.train.state import load, save
+
+__all__ = ["NotFinite", "Run", "TrainConfig", "load", "save", "settled", "train"]

@@ -1,0 +1,38 @@
+"""Ctrl-C that waits for the end of the step."""
+
+import signal
+import threading
+
+import torch
+
+from minimim.processes import summed, together
+
+
+class Interrupt:
+    """Within it, the first Ctrl-C (or a polite kill) is only remembered; the second interrupts at once, as usual."""
+
+    def __enter__(self) -> "Interrupt":
+        self.pressed, self.former = False, {}
+        if threading.current_thread() is threading.main_thread():
+            self.former = {number: signal.signal(number, self.remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.former.items():
+            signal.signal(number, handler)
+
+    def remember(self, number: int, _frame) -> None:
+        """Note the first press, and give the key back its usual meaning."""
+        self.pressed = True
+        signal.signal(number, self.former[number])
+
+    def asked(self, now: bool) -> bool:
+        """Whether to stop after this step. Several processes agree on it together, when `now` is true for all of them."""
+        if not together():
+            return self.pressed
+        return now and bool(summed(torch.tensor(float(self.pressed), device=device_of_backend())) > 0)
+
+
+def device_of_backend() -> str:
+    """Where tensors must be for processes to exchange them."""
+    return "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"

@@ -1,0 +1,107 @@
+"""What a run tells while it goes: a progress bar, metrics.jsonl, TensorBoard if it is there, and the monitor."""
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from minimim.config import TrainConfig
+from minimim.diagnose import effective_rank
+from minimim.evaluate.features import extract
+from minimim.evaluate.knn import knn
+from minimim.processes import rank, summed, world
+
+
+class Logbook:
+    """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened."""
+
+    def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, probe, bar: bool):
+        self.out, self.config, self.images, self.probe = out, config, images, probe
+        self.history, self.sums, self.steps, self.seen = [], {}, 0, start
+        self.since = self.began = time.monotonic()
+        self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
+        main = rank() == 0
+        size = config.batch_size
+        self.bar = tqdm(
+            total=total * size, initial=start * size, unit="img", unit_scale=True, disable=not (bar and main), leave=True
+        )
+        self.file = self.board = None
+        if out is not None and main:
+            out.mkdir(parents=True, exist_ok=True)
+            self.history = [line for line in read_metrics(out) if line["step"] <= start] if start else []
+            self.file = open(out / "metrics.jsonl", "w")
+            for line in self.history:
+                print(json.dumps(line), file=self.file)
+            self.board = open_board(out)
+
+    def __enter__(self) -> "Logbook":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+        for thing in filter(None, (self.file, self.board)):
+            thing.close()
+
+    def note(self, step: int, metrics: dict, lr: float, method) -> None:
+        """Take in the metrics of a step; write a line when it is time."""
+        for name, value in metrics.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.steps += 1
+        self.bar.update(self.config.batch_size)
+        epoch = step * self.config.batch_size / self.images
+        if step % self.config.log_every == 0:
+            self.write(step, epoch, lr, method)
+        if self.config.probe_every and epoch // self.config.probe_every > self.looked:
+            self.looked = epoch // self.config.probe_every
+            self.add({"step": step, "epoch": epoch, **self.look(method)})
+
+    def write(self, step: int, epoch: float, lr: float, method) -> None:
+        """One line: means over the steps since the last one and over the processes."""
+        means = {name: float(summed(value) / world() / self.steps) for name, value in self.sums.items()}
+        now = time.monotonic()
+        speed = self.steps * self.config.batch_size / (now - self.since)
+        self.sums, self.steps, self.since = {}, 0, now
+        self.bar.set_postfix(loss=f"{means['loss']:.4f}")
+        self.add({"step": step, "epoch": round(epoch, 4), **means, "lr": lr, "images_per_s": round(speed, 1)})
+
+    def add(self, line: dict) -> None:
+        """Keep a line, write it, and draw it."""
+        self.history.append(line)
+        if self.file:
+            print(json.dumps(line), file=self.file, flush=True)
+        if self.board:
+            for name, value in line.items():
+                if name != "step":
+                    self.board.add_scalar(name, value, line["step"])
+
+    def look(self, method) -> dict:
+        """The monitor: k-NN accuracy and effective rank of the encoder's features on the probe's images."""
+        if self.probe is None or rank() != 0:
+            return {}
+        began = time.monotonic()
+        train, test = (extract(method.encoder, images) for images in self.probe)
+        self.since += time.monotonic() - began  # looking is not training
+        return {"knn": knn(train, test).value, "effective_rank": effective_rank(test.x)}
+
+
+def read_metrics(out) -> list[dict]:
+    """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out."""
+    path = Path(out) / "metrics.jsonl"
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def open_board(out: Path):
+    """A TensorBoard writer, or None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(out / "tensorboard")

@@ -1,0 +1,94 @@
+"""What a checkpoint of a run holds, and how a run or a method comes back from it."""
+
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minimim.config import TrainConfig
+from minimim.errors import UserError
+from minimim.methods import Method, create
+from minimim.train import checkpoint
+
+FREE = {"device", "workers", "save_every", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
+
+
+def save_state(path: Path, method: Method, optimizer, about: dict) -> None:
+    """Write model, optimiser, and what the rest follows from: schedule, draws and data position are (seed, step)."""
+    tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+    tensors |= checkpoint.pack("optimizer", optimizer.state_dict())
+    versions = {"minimim": version("minimim"), "torch": torch.__version__}
+    checkpoint.write(path, tensors, {"kind": "run", "versions": versions, **about})
+
+
+def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
+    """Bring method and optimiser to where a run stopped, and return how many steps are behind it.
+
+    Raises UserError when there is no run, or when it is one of another method, other data or other settings.
+    """
+    if out is None:
+        raise UserError("to resume a run, say which: give the folder that it was written to as --out")
+    tensors, then = checkpoint.read(out)
+    if then.get("kind") != "run":
+        raise UserError(f"{out} holds weights only, nothing to resume: load them with minimim.load")
+    same_run(out, then, about)
+    load_method(method, tensors, out)
+    state = optimizer.state_dict()
+    state["state"] = checkpoint.unpack("optimizer", tensors)
+    optimizer.load_state_dict(state)
+    return then["step"]
+
+
+def same_run(out: Path, then: dict, now: dict) -> None:
+    """Raise UserError at the first thing in which the saved run and this one differ, and may not."""
+    if then["spec"] != plain(now["spec"]):
+        raise UserError(f"the run in {out} trains {then['spec']}, not {plain(now['spec'])}: resume it with its own options")
+    if then["images"] != now["images"]:
+        raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data")
+    for field in fields(TrainConfig):
+        was, asked = then["config"].get(field.name), plain(now["config"][field.name])
+        if field.name not in FREE and was != asked:
+            raise UserError(
+                f"the run in {out} was begun with {field.name}={was}, not {asked}: resume it with the same options"
+            )
+
+
+def plain(value):
+    """A value as JSON gives it back: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def load_method(method: Method, tensors: dict[str, Tensor], path) -> None:
+    """Fill a method with a checkpoint's tensors. Raises UserError when names or shapes are not its own."""
+    saved = {name.removeprefix("method."): t for name, t in tensors.items() if name.startswith("method.")}
+    own = method.state_dict()
+    for name in [*own, *saved]:
+        if name not in own or name not in saved or own[name].shape != saved[name].shape:
+            have, need = (tuple(d[name].shape) if name in d else "nothing" for d in (saved, own))
+            raise UserError(
+                f"the checkpoint {path} is of another method or shape: it has {have} for {name}, this one needs {need}"
+            )
+    method.load_state_dict(saved)
+
+
+def save(path, method: Method, **about) -> None:
+    """Write a method's weights alone, with how it was made and anything JSON-able you want to say about it."""
+    tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+    checkpoint.write(path, tensors, {"kind": "weights", "spec": method.spec, **about})
+
+
+def load(path) -> Method:
+    """A trained method, in eval mode, from a run's folder or a checkpoint's file. Its `.encoder` is what most people want.
+
+    Raises UserError when there is none, when it is damaged, or when it was made by hand and not by `methods.create`.
+    """
+    tensors, about = checkpoint.read(path)
+    if not about.get("spec"):
+        raise UserError(f"{path} holds a method that was put together by hand: build it again and use load_method")
+    method = create(**about["spec"])
+    load_method(method, tensors, path)
+    return method.eval()

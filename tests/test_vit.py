@@ -1,0 +1,126 @@
+"""The encoder: what it sees, and that it sees nothing else."""
+
+import pytest
+import torch
+
+from minimim.data.views import normalize
+from minimim.errors import UserError
+from minimim.layers import Attention, DropPath
+from minimim.masking import Mask, mask_by_noise
+from minimim.vit import SIZES, ViT
+
+
+def images(batch=2, size=(16, 16)):
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def vit(**more):
+    torch.manual_seed(0)
+    return ViT(**{"image_size": 16, "patch_size": 4, "size": "micro", **more}).eval()
+
+
+def test_fused_attention_is_the_explicit_formula():
+    attention, x = Attention(16, 4), torch.randn(2, 5, 16)
+    _, _, v = attention.split(x)
+    explicit = attention.proj((attention.weights(x) @ v).transpose(1, 2).flatten(2))
+    torch.testing.assert_close(attention(x), explicit)
+    torch.testing.assert_close(attention.weights(x).sum(-1), torch.ones(2, 4, 5))
+
+
+def test_hidden_pixels_never_reach_an_encoder_that_drops():
+    model, mask = vit(), mask_by_noise(torch.rand(2, 16), 4)
+    x = images().requires_grad_()
+    model(x, mask).patches.sum().backward()
+    touched = x.grad.abs().sum(1).view(2, 4, 4, 4, 4).sum((2, 4)).flatten(1) > 0  # (B, N)
+    assert torch.equal(touched, ~mask.hidden)
+
+
+def test_hidden_pixels_never_reach_an_encoder_with_mask_tokens():
+    model, mask = vit(hidden="token", cls=False), mask_by_noise(torch.rand(2, 16), 4)
+    x = images().requires_grad_()
+    encoded = model(x, mask)
+    encoded.patches.sum().backward()
+    touched = x.grad.abs().sum(1).view(2, 4, 4, 4, 4).sum((2, 4)).flatten(1) > 0
+    assert torch.equal(touched, ~mask.hidden) and encoded.patches.shape == (2, 16, 128)
+
+
+def test_dropping_keeps_the_order_of_the_mask_and_a_place_its_position():
+    model = vit()
+    keep_all = Mask(torch.zeros(2, 16, dtype=torch.bool), order=torch.stack([torch.randperm(16) for _ in range(2)]), visible=16)
+    whole, shuffled = model(images()), model(images(), keep_all)
+    for b in range(2):
+        torch.testing.assert_close(shuffled.patches[b], whole.patches[b, keep_all.order[b]], atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(shuffled.cls, whole.cls, atol=2e-5, rtol=1e-4)
+
+
+def test_layers_and_attention_come_when_asked_for():
+    model = vit()
+    plain, full = model(images()), model(images(), want=("layers", "attention:1"))
+    assert plain.layers is None and plain.attention is None
+    assert len(full.layers) == 4 and torch.equal(full.layers[-1].patches, full.patches)
+    torch.testing.assert_close(full.patches, plain.patches)
+    assert full.attention.shape == (2, 4, 17, 17)
+    last, also_last = (model(images(), want=(w,)).attention for w in ("attention", "attention:3"))
+    assert torch.equal(last, also_last) and not torch.equal(last, full.attention)
+
+
+def test_features_pool_what_the_forward_gives():
+    model = vit()
+    encoded = model(images(), want=("layers",))
+    torch.testing.assert_close(model.features(images()), encoded.patches.mean(1))
+    torch.testing.assert_close(model.features(images(), layer=1, pool="cls"), encoded.layers[1].cls)
+    torch.testing.assert_close(model.features(images(), layer=-2), encoded.layers[2].patches.mean(1))
+
+
+def test_features_refuse_what_is_not_there():
+    with pytest.raises(UserError, match="layer 4 is not there"):
+        vit().features(images(), layer=4)
+    with pytest.raises(UserError, match="no CLS token"):
+        vit(cls=False).features(images(), pool="cls")
+    with pytest.raises(UserError, match="did you mean 'mean'"):
+        vit().features(images(), pool="maen")
+
+
+def test_raw_images_are_normalised_and_floats_are_not():
+    raw = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    model = vit()
+    torch.testing.assert_close(model.features(raw), model.features(normalize(raw)))
+
+
+def test_other_sizes_work_by_interpolated_positions():
+    model = vit()
+    assert model(images(size=(16, 32))).patches.shape == (2, 32, 128)
+    assert vit(image_size=(8, 24)).grid(images(size=(8, 24))) == (2, 6)
+
+
+def test_position_table_is_fixed_and_not_zero():
+    model = vit()
+    assert not model.pos_embed.requires_grad and model.pos_embed[:, 1:].abs().max() > 0
+    assert model.pos_embed[:, 0].abs().max() == 0
+
+
+def test_start_is_xavier_with_zero_biases():
+    block = vit().blocks[0]
+    bound = (6 / (128 + 512)) ** 0.5
+    assert block.mlp.fc1.bias.abs().max() == 0 and 0.9 * bound < block.mlp.fc1.weight.abs().max() <= bound
+    embed = vit().patch_embed.proj
+    assert embed.weight.abs().max() <= (6 / (48 + 128)) ** 0.5
+
+
+def test_drop_path_drops_whole_samples_and_keeps_the_mean():
+    torch.manual_seed(0)
+    drop = DropPath(0.25)
+    out = drop(torch.ones(4000, 3, 2))
+    assert set(out.unique().tolist()) == {0.0, pytest.approx(4 / 3)}
+    assert torch.all(out.flatten(1).std(1) == 0) and abs(float(out.mean()) - 1) < 0.05
+    assert torch.equal(drop.eval()(torch.ones(5, 1)), torch.ones(5, 1))
+
+
+def test_drop_path_grows_with_depth():
+    assert [block.drop_path.rate for block in vit(drop_path=0.3).blocks] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+def test_unknown_sizes_suggest_the_near_one():
+    with pytest.raises(UserError, match="did you mean 'small'"):
+        vit(size="smal")
+    assert set(SIZES) == {"micro", "tiny", "small", "base", "large"}
