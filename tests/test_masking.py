@@ -107,12 +107,13 @@ def test_block_masks_are_made_of_blocks():
     grid = (14, 14)
     block = draw(BlockMasking(0.4), grid=grid, batch=30).hidden
     scattered = draw(RandomMasking(0.4), grid=grid, batch=30).hidden
-    assert neighbours(scattered, grid) < 0.5 < 0.7 < neighbours(block, grid)
+    assert neighbours(scattered, grid) < 0.5
+    assert neighbours(block, grid) > 0.7
 
 
 def test_block_masks_reach_every_place():
     share = draw(BlockMasking(0.4), grid=(14, 14), batch=2000).hidden.float().mean(0)
-    assert share.min() > 0.1
+    assert share.min() > 0.02  # corners are rare, as in BEiT, but not left out
 
 
 def test_a_range_of_ratios_and_a_chance_mask_some_samples_more_than_others():

@@ -47,14 +47,34 @@ def batches(data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", 
     wanted = (positions(step, batch_size, len(data), seed)[own] for step in steps)
     if hasattr(data, "images"):
         images = data.images.to(device) if fits(data.images, device) else data.images
-        for ids in wanted:
-            yield images[ids.to(images.device)].to(device)
-    else:
-        loader = DataLoader(
-            data, batch_sampler=(ids.tolist() for ids in wanted), num_workers=workers, pin_memory=device.type == "cuda"
-        )
-        for images in loader:
-            yield images.to(device, non_blocking=True)
+        return (images[ids.to(images.device)].to(device) for ids in wanted)
+    return on_the_way(data, (ids.tolist() for ids in wanted), device, workers)
+
+
+def in_order(data, batch_size: int, device="cpu", workers: int = 2) -> Iterator[Tensor]:
+    """All images once, in their order, for evaluation: uint8 (b, C, H, W) on the device."""
+    device = torch.device(device)
+    if hasattr(data, "images"):
+        return (images.to(device) for images in data.images.split(batch_size))
+    ids = range(len(data))
+    return on_the_way(data, (ids[i : i + batch_size] for i in range(0, len(data), batch_size)), device, workers)
+
+
+def on_the_way(data, wanted, device: torch.device, workers: int) -> Iterator[Tensor]:
+    """Images that are read by worker processes while the device computes."""
+    loader = DataLoader(
+        data,
+        batch_sampler=wanted,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # the loader's own draws must not touch the global ones
+    )
+    return (images.to(device, non_blocking=True) for images in loader)
+
+
+def read(data, ids: Tensor) -> Tensor:
+    """The images at these places, (k,) → uint8 (k, C, H, W)."""
+    return data.images[ids] if hasattr(data, "images") else torch.stack([data[i] for i in ids.tolist()])
 
 
 def fits(images: Tensor, device: torch.device) -> bool:

@@ -12,7 +12,7 @@ def caption(truth: dict, size: tuple[int, int], classes, tints) -> str:
 def describe(truth: dict, k: int, size, classes, tints) -> str:
     """One object: its size, colour, class and place."""
     share = truth["size"][k] / min(size)
-    large = "small" if share < 0.45 else "large" if share > 0.7 else "mid-sized"
+    large = "small" if share < 0.45 else "large" if share > 0.8 else "mid-sized"
     x0, y0, x1, y1 = truth["box"][k]
     column = ("left", "", "right")[min(2, 3 * (x0 + x1) // (2 * size[1]))]
     row = ("top", "", "bottom")[min(2, 3 * (y0 + y1) // (2 * size[0]))]

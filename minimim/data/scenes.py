@@ -1,7 +1,7 @@
 """Scenes: the bundled garments at random place, size and tint over a smooth coloured background, with exact truth.
 
 On plain Fashion-MNIST raw pixels are hard to beat. Here they are not enough: what a thing is no longer depends on where
-it stands, how large it is, what colour it has, or whether it is darker or lighter than what lies behind it.
+it stands, how large it is, what colour it has, or what lies behind it.
 
 Scene i of a split is a function of (seed, split, i) and of nothing else. All arithmetic is on whole numbers, with eight
 bits for a fraction, so that a seed gives the same bytes on every machine.
@@ -28,7 +28,7 @@ TINTS = {  # the colour names of captions, as red, green, blue
 }
 CHUNK = 500  # scenes painted at once
 KNOTS = 3  # the background is smooth between KNOTS × KNOTS colours
-SLOTS = 6 + 3 * KNOTS**2  # numbers drawn for the background
+SLOTS = 4 + 3 * KNOTS**2  # numbers drawn for the background and the count
 PER_OBJECT = 8  # numbers drawn for each object
 
 
@@ -94,14 +94,13 @@ def paint(split: str, numbers: np.ndarray, seed: int, size, low: int, high: int)
     """Some scenes: {"image": (n, H, W, 3)} and their truth."""
     n, (height, width) = len(numbers), size
     random = draw(seed, split, numbers, SLOTS + PER_OBJECT * high)
-    dark = between(random[:, 0], 0, 1)  # (n,) 1 where the background is dark and the garments are light
-    canvas = background(random[:, 1:SLOTS], dark, size)  # (n, H, W, 3)
+    canvas = background(random[:, : SLOTS - 1], size)  # (n, H, W, 3)
     count = between(random[:, SLOTS - 1], low, high)
     segmentation = np.zeros((n, height, width), np.uint8)
     truth = {name: np.full((n, high), -1) for name in ("class", "garment", "size", "depth", "tint")}
     truth["box"] = np.full((n, high, 4), -1)
     side = min(size)
-    smallest, largest = (side * 2 // 5, side * 9 // 10) if high == 1 else (side * 3 // 10, side * 6 // 10)
+    smallest, largest = (side * 12 // 20, side * 19 // 20) if high == 1 else (side * 3 // 10, side * 6 // 10)
     for k in range(high):
         r = random[:, SLOTS + PER_OBJECT * k : SLOTS + PER_OBJECT * (k + 1)].T  # (8, n)
         there = k < count  # (n,)
@@ -116,7 +115,7 @@ def paint(split: str, numbers: np.ndarray, seed: int, size, low: int, high: int)
         tint = between(r[5], 0, len(TINTS) - 1)
         grey = resized(arrays()[f"{split}_images"][garment], top, left, scale, size)  # (n, H, W)
         alpha = np.minimum(255, 5 * grey) * there[:, None, None]
-        colour = tinted(grey, tint, r[6:8], dark)  # (n, H, W, 3)
+        colour = tinted(grey, tint, r[6:8])  # (n, H, W, 3)
         canvas = (canvas * (255 - alpha[..., None]) + colour * alpha[..., None] + 127) // 255
         solid = alpha > 127
         segmentation[solid] = k + 1
@@ -127,13 +126,12 @@ def paint(split: str, numbers: np.ndarray, seed: int, size, low: int, high: int)
     return {"image": canvas.astype(np.uint8)}, {**truth, "segmentation": segmentation, "count": count}
 
 
-def background(random: np.ndarray, dark: np.ndarray, size) -> np.ndarray:
-    """Smooth colour: a few knots around one colour, blended along both axes: (n, H, W, 3)."""
+def background(random: np.ndarray, size) -> np.ndarray:
+    """Smooth pale colour: a few knots around one colour, blended along both axes: (n, H, W, 3)."""
     n = len(random)
     base = between(random[:, 0:3], 40, 215)  # (n, 3)
     knots = base[:, None] + between(random[:, 3 : 3 + 3 * KNOTS**2], -60, 60).reshape(n, KNOTS**2, 3)
-    level = np.where(dark[:, None, None] == 1, knots * 2 // 5, 255 - (255 - knots) * 2 // 5)
-    grid = level.clip(0, 255).reshape(n, KNOTS, KNOTS, 3)
+    grid = (255 - (255 - knots) * 3 // 5).clip(0, 255).reshape(n, KNOTS, KNOTS, 3)
     down, across = (weights(length) for length in size)  # (H, KNOTS), (W, KNOTS)
     rows = np.einsum("hk,nkjc->nhjc", down, grid)  # (n, H, KNOTS, 3), eight bits of fraction
     return np.einsum("wj,nhjc->nhwc", across, rows) >> 16  # (n, H, W, 3)
@@ -168,14 +166,11 @@ def resized(garments: np.ndarray, top, left, scale, size) -> np.ndarray:
     return fine.reshape(n, wide // 2, 2, high // 2, 2).sum((2, 4)).transpose(0, 2, 1) >> 2  # (n, H, W)
 
 
-def tinted(grey: np.ndarray, tint: np.ndarray, random: np.ndarray, dark: np.ndarray) -> np.ndarray:
-    """Grey (n, H, W) as a colour from a dark to a light shade of the tint; light garments on dark ground: (n, H, W, 3)."""
+def tinted(grey: np.ndarray, tint: np.ndarray, random: np.ndarray) -> np.ndarray:
+    """Grey (n, H, W) as a colour from a dark to a light shade of the tint: (n, H, W, 3)."""
     colour = np.array(list(TINTS.values()))[tint] + between(random[0], -15, 15)[:, None]  # (n, 3)
-    shade = between(random[1], 0, 40)[:, None]
-    light = dark[:, None] == 1
-    deep = np.where(light, colour * 3 // 5 + shade, colour * 1 // 5)
-    pale = np.where(light, 255 - (255 - colour) * 2 // 5, colour * 4 // 5 + shade // 2)
-    deep, pale = (x.clip(0, 255)[:, None, None] for x in (deep, pale))
+    pale = colour * 4 // 5 + between(random[1], 0, 20)[:, None]
+    deep, pale = (x.clip(0, 255)[:, None, None] for x in (colour // 5, pale))
     return deep + (pale - deep) * grey[..., None] // 255
 
 

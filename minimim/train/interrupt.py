@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Self
 
 import torch
 
@@ -11,7 +12,7 @@ from minimim.processes import summed, together
 class Interrupt:
     """Within it, the first Ctrl-C (or a polite kill) is only remembered; the second interrupts at once, as usual."""
 
-    def __enter__(self) -> "Interrupt":
+    def __enter__(self) -> Self:
         self.pressed, self.former = False, {}
         if threading.current_thread() is threading.main_thread():
             self.former = {number: signal.signal(number, self.remember) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -3,22 +3,19 @@
 import json
 import time
 from pathlib import Path
+from typing import Self
 
-import torch
 from tqdm.auto import tqdm
 
 from minimim.config import TrainConfig
-from minimim.diagnose import effective_rank
-from minimim.evaluate.features import extract
-from minimim.evaluate.knn import knn
 from minimim.processes import rank, summed, world
 
 
 class Logbook:
     """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened."""
 
-    def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, probe, bar: bool):
-        self.out, self.config, self.images, self.probe = out, config, images, probe
+    def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool):
+        self.out, self.config, self.images, self.monitor = out, config, images, monitor
         self.history, self.sums, self.steps, self.seen = [], {}, 0, start
         self.since = self.began = time.monotonic()
         self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
@@ -31,12 +28,12 @@ class Logbook:
         if out is not None and main:
             out.mkdir(parents=True, exist_ok=True)
             self.history = [line for line in read_metrics(out) if line["step"] <= start] if start else []
-            self.file = open(out / "metrics.jsonl", "w")
+            self.file = (out / "metrics.jsonl").open("w")
             for line in self.history:
                 print(json.dumps(line), file=self.file)
             self.board = open_board(out)
 
-    def __enter__(self) -> "Logbook":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
@@ -77,13 +74,13 @@ class Logbook:
                     self.board.add_scalar(name, value, line["step"])
 
     def look(self, method) -> dict:
-        """The monitor: k-NN accuracy and effective rank of the encoder's features on the probe's images."""
-        if self.probe is None or rank() != 0:
+        """What the monitor says of the method as it stands, on the first process."""
+        if self.monitor is None or rank() != 0:
             return {}
         began = time.monotonic()
-        train, test = (extract(method.encoder, images) for images in self.probe)
+        seen = self.monitor(method)
         self.since += time.monotonic() - began  # looking is not training
-        return {"knn": knn(train, test).value, "effective_rank": effective_rank(test.x)}
+        return seen
 
 
 def read_metrics(out) -> list[dict]:

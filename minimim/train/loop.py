@@ -45,12 +45,12 @@ class Run:
     finished: bool
 
 
-def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, probe=None, bar=True) -> Run:
+def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, bar=True) -> Run:
     """Train a method on images; the method is changed in place.
 
     data: minimim.data Images or files. config: by default the method's own. out: a folder for checkpoints and
-    metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. probe: (train, test)
-    labelled Images that the monitor looks at, see `probe_every`. bar: whether to show progress.
+    metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. monitor: a
+    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`.
     Ctrl-C ends the step at hand, saves, and returns. Raises UserError for what cannot be, NotFinite when a loss is.
     """
     config = config or method.defaults
@@ -82,7 +82,7 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
         world=world(),
         workers=config.workers,
     )
-    book = Logbook(out, config, total, start, len(data), probe=probe, bar=bar)
+    book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar)
     save = Saver(out, method, optimizer, about, stepper, config.save_every)
     began, step = time.monotonic(), start
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), Interrupt() as interrupt, book:

@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from minimim.draws import StepGenerator, mix
 from minimim.config import TrainConfig
+from minimim.draws import StepGenerator, mix
 from minimim.methods import Method
 from minimim.processes import rank, summed, world
 from minimim.train.schedule import cosine, decay_groups

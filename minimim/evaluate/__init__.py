@@ -1,0 +1,14 @@
+"""Is it any good? One protocol for every encoder, and for the floors that stand beside it.
+
+Features are extracted once, by one function for train and test; linear probe and k-NN read the same ones.
+"""
+
+from minimim.evaluate.compare import compare, floors, monitor, sweep, table
+from minimim.evaluate.features import Features, extract, raw_pixels
+from minimim.evaluate.finetune import FinetuneConfig, finetune
+from minimim.evaluate.knn import knn
+from minimim.evaluate.probe import linear_probe
+from minimim.evaluate.score import Score
+
+__all__ = ["Features", "FinetuneConfig", "Score", "compare", "extract", "finetune", "floors", "knn", "linear_probe"]
+__all__ += ["monitor", "raw_pixels", "sweep", "table"]

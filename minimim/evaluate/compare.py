@@ -1,0 +1,76 @@
+"""An encoder beside its floors: the same images, the same functions, one table."""
+
+import torch
+from torch import nn
+
+from minimim.diagnose import effective_rank
+from minimim.evaluate.features import Features, extract, raw_pixels
+from minimim.evaluate.knn import knn
+from minimim.evaluate.probe import linear_probe
+from minimim.evaluate.score import Score
+from minimim.methods import Method, create
+
+Scores = dict[str, dict[str, Score]]  # {"linear_probe": {"pretrained": …, "random_init": …}, "knn": {…}}
+
+
+def scored(rows: dict[str, tuple[Features, Features]]) -> Scores:
+    """Linear probe and k-NN of each (train, test) pair of features."""
+    return {
+        "linear_probe": {name: linear_probe(*pair) for name, pair in rows.items()},
+        "knn": {name: knn(*pair) for name, pair in rows.items()},
+    }
+
+
+def floors(method: Method, train, test, *, layer: int = -1, pool: str = "mean", seed: int = 0) -> dict:
+    """Features that nothing was learnt for: {"random_init": (train, test), "raw_pixels": (train, test)}.
+
+    The random encoder is the method's own, as `create` makes it, from this seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = create(**method.spec).encoder.to(next(method.parameters()).device)
+    return {
+        "random_init": tuple(extract(fresh, images, layer=layer, pool=pool) for images in (train, test)),
+        "raw_pixels": tuple(raw_pixels(images) for images in (train, test)),
+    }
+
+
+def compare(method: Method, train, test, *, with_floors=True, layer: int = -1, pool: str = "mean", seed: int = 0) -> Scores:
+    """Linear probe and k-NN of a pretrained method's encoder, and of its floors, on labelled Images."""
+    rows = {"pretrained": tuple(extract(method.encoder, images, layer=layer, pool=pool) for images in (train, test))}
+    if with_floors:
+        rows |= floors(method, train, test, layer=layer, pool=pool, seed=seed)
+    return scored(rows)
+
+
+def table(scores: Scores) -> str:
+    """The figures as text, one line for each encoder or floor."""
+    names = list(scores["linear_probe"])
+    titles = {"linear_probe": "linear probe", "knn": "k-NN"}
+    lines = [f"{'':14}" + "".join(f"{titles.get(kind, kind):>18}" for kind in scores)]
+    for name in names:
+        lines.append(f"{name.replace('_', ' '):14}" + "".join(f"{scores[kind][name]!s:>18}" for kind in scores))
+    return "\n".join(lines)
+
+
+def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls")) -> list[dict]:
+    """Every layer under every pooling: rows of layer, pool, linear_probe and knn.
+
+    To choose one, compare `linear_probe.details["held_out"]`, which the test set had no part in.
+    """
+    rows = []
+    for layer in layers if layers is not None else range(encoder.depth):
+        for pool in pools:
+            pair = [extract(encoder, images, layer=layer, pool=pool) for images in (train, test)]
+            rows.append({"layer": layer, "pool": pool, "linear_probe": linear_probe(*pair), "knn": knn(*pair)})
+    return rows
+
+
+def monitor(train, test):
+    """What training may look at on the way: a function, method → {"knn", "effective_rank"} of its encoder."""
+
+    def look(method: Method) -> dict[str, float]:
+        pair = [extract(method.encoder, images) for images in (train, test)]
+        return {"knn": knn(*pair).value, "effective_rank": effective_rank(pair[1].x)}
+
+    return look

@@ -1,0 +1,78 @@
+"""From images to features: one function for train and test, so that nobody fits a probe on one thing and tests it on another."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from minimim.data.batches import in_order
+from minimim.errors import UserError
+
+
+@dataclass
+class Features:
+    """One vector an image, worked out once and kept. x: (n, D) float32 on the CPU; labels: (n,) int64 or None;
+    made_by: which encoder, layer and pooling made them: features made in different ways are not compared."""
+
+    x: Tensor
+    labels: Tensor | None
+    made_by: str
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, ids: Tensor) -> "Features":
+        """The features at these places, (k,)."""
+        return Features(self.x[ids], None if self.labels is None else self.labels[ids], self.made_by)
+
+
+@torch.inference_mode()
+def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", batch_size: int = 500) -> Features:
+    """The features of a set of Images (or OnDisk), by anything that has `features(images, layer, pool)`.
+
+    The encoder works where it is, in eval mode, and is left as it was found.
+    """
+    parameter, training = next(encoder.parameters()), encoder.training
+    encoder.eval()
+    rows = [encoder.features(x, layer=layer, pool=pool).float().cpu() for x in in_order(images, batch_size, parameter.device)]
+    encoder.train(training)
+    return Features(torch.cat(rows), images.labels, f"{fingerprint(encoder)}, layer {layer}, {pool}")
+
+
+def raw_pixels(images, batch_size: int = 500) -> Features:
+    """The first floor: the pixels themselves, in [0, 1], (n, C·H·W)."""
+    rows = [x.flatten(1).float() / 255 for x in in_order(images, batch_size, "cpu")]
+    return Features(torch.cat(rows), images.labels, "raw pixels")
+
+
+def fingerprint(encoder: nn.Module) -> str:
+    """Name of the class and the first letters of a hash of the weights."""
+    sha = hashlib.sha256()
+    for tensor in encoder.state_dict().values():
+        sha.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return f"{type(encoder).__name__} {sha.hexdigest()[:8]}"
+
+
+def check(train: Features, test: Features) -> None:
+    """Raise UserError when labels are missing, or when train and test features were not made in the same way."""
+    for name, features in (("train", train), ("test", test)):
+        if features.labels is None:
+            raise UserError(f"the {name} images have no labels, and a probe needs them: put each class in a folder of its own")
+    if train.made_by != test.made_by:
+        raise UserError(
+            f"train features were made by {train.made_by}, test features by {test.made_by}: "
+            "extract both with the same encoder, layer and pool"
+        )
+    if len(train.labels.unique()) < 2:
+        raise UserError("the train images are all of one class: a probe needs at least two")
+    strangers = set(test.labels.unique().tolist()) - set(train.labels.unique().tolist())
+    if strangers:
+        raise UserError(f"the test images have classes that no train image has (numbers {sorted(strangers)[:5]})")
+
+
+def standardise(train: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """Zero mean and unit spread in each dimension, by the statistics of the first: (n, D) each → the same."""
+    mean, spread = train.mean(dim=0), train.std(dim=0)
+    spread = torch.where(spread > 1e-6, spread, 1)  # a dimension that never changes stays at zero
+    return tuple((x - mean) / spread for x in (train, *others))
