@@ -1,5 +1,7 @@
 """Masks: exact counts, partitions, and what each kind promises."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -124,11 +126,10 @@ def test_a_range_of_ratios_and_a_chance_mask_some_samples_more_than_others():
 
 
 def test_hardest_patches_are_hidden_more_and_more():
-    class Guide:
-        streams = {"difficulty": torch.arange(64.0).expand(6, 64).unsqueeze(-1)}  # the last patches are the hardest
-
+    difficulty = torch.arange(64.0).expand(6, 64).unsqueeze(-1)  # the last patches are the hardest
+    guide = SimpleNamespace(streams={"difficulty": difficulty})
     masking = HardestMasking(0.75, hardest=0.5)
-    early, late = draw(masking, guide=Guide, progress=0.0), draw(masking, guide=Guide, progress=1.0)
+    early, late = draw(masking, guide=guide, progress=0.0), draw(masking, guide=guide, progress=1.0)
     assert torch.all(late.hidden[:, -24:]) and not torch.all(early.hidden[:, -24:])
     assert torch.all(late.hidden.sum(1) == 48) and late.hidden[:, :40].float().std(0).max() > 0
 
