@@ -1,0 +1,38 @@
+# Everything here only calls what works without make: python -m pip install -e .[lab], then minimim demo|lab|work|doctor.
+PYTHON ?= python3
+SEED ?= 0
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SET_UP := requirements.lock requirements-test.lock pyproject.toml
+
+.PHONY: setup demo test test-fast lab lint lock
+
+setup: .venv/lab  ## make .venv and install what a learner needs
+demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
+	$(BIN)/minimim demo --seed $(SEED)
+lab: setup  ## open the lessons in JupyterLab
+	$(BIN)/minimim lab
+test: .venv/test  ## everything, with parity against timm and transformers
+	$(BIN)/python -m pytest
+test-fast: .venv/test  ## the quick part of the tests
+	$(BIN)/python -m pytest -m "not slow"
+lint: .venv/test
+	$(BIN)/python -m ruff check .
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else "minimim needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+.venv/lab: $(SET_UP) | .venv/bin/python
+	@echo "installing into .venv; torch is large, so this takes some minutes the first time"
+	$(PIP) -c requirements.lock -e ".[lab]"
+	@touch $@
+.venv/test: $(SET_UP) | .venv/lab
+	$(PIP) -c requirements-test.lock -e ".[lab,test]"
+	@touch $@
+
+lock: .venv/test  ## work out the two lock files anew, for Linux, macOS and Windows at once
+	$(PIP) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		pyproject.toml --extra lab --extra test -o requirements-test.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		pyproject.toml --extra lab -c requirements-test.lock -o requirements.lock
