@@ -1,0 +1,150 @@
+"""The command line: `minimim COMMAND --option value …`, made from the commands' dataclasses."""
+
+import argparse
+import sys
+import types
+import typing
+import warnings
+from dataclasses import fields
+
+from minimim import __version__
+from minimim.commands import COMMANDS
+from minimim.config import TrainConfig
+from minimim.errors import UserError
+from minimim.methods import create, options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command, and return the exit code: 0, 1 when the answer is no, 2 for a mistake in what was asked, 130 for
+    Ctrl-C. A mistake is one sentence, never a traceback."""
+    warnings.showwarning = note
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = parse(arguments)
+        return int(command.run() or 0)
+    except UserError as error:
+        print(f"minimim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("minimim: stopped", file=sys.stderr)
+        return 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one sentence, as every other mistake's."""
+
+    def error(self, message: str):
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def note(message, category, *_) -> None:
+    """Print a warning as one line."""
+    print(f"note: {message}", file=sys.stderr)
+
+
+def parse(arguments: list[str]):
+    """The command that the arguments ask for, with its options filled in."""
+    parser = Parser(
+        prog="minimim",
+        description="Masked Image Modeling, step by step: pretrain an encoder without labels, and find out what it learnt.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parts = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        about = " ".join(command.__doc__.split())
+        part = parts.add_parser(name, help=about.partition(". ")[0].rstrip("."), description=about)
+        add_fields(part, command)
+        if arguments[:1] == [name]:
+            add_recipe(part, command, wanted_method(arguments))
+    given = vars(parser.parse_args(arguments))
+    return build(COMMANDS[given.pop("command")], given)
+
+
+def build(command, given: dict):
+    """A command from flat options: those of the recipe and of the training are gathered where they belong. For these,
+    only what was asked for is set, so that each method keeps its own defaults."""
+    values = {f.name: given.pop(f.name) for f in fields(command) if f.name in given}
+    if "train" in {f.name for f in fields(command)}:
+        tuned = {f.name: given.pop(f.name) for f in fields(TrainConfig)}
+        values["train"] = {name: value for name, value in tuned.items() if value is not None}
+    if "options" in {f.name for f in fields(command)}:
+        values["options"] = {name: value for name, value in given.items() if value is not None}
+    return command(**values)
+
+
+def add_fields(parser: argparse.ArgumentParser, cls, *, defaults=None) -> None:
+    """An option for each field of a dataclass that has a help text.
+
+    defaults: an object whose values are shown in the help, while the options themselves stay None when not given.
+    """
+    for field in fields(cls):
+        if "help" in field.metadata:
+            default = getattr(defaults, field.name) if defaults else field.default
+            text = field.metadata["help"] + (f" ({shown(default)})" if default not in (None, False, "") else "")
+            add_one(parser, field.name, field.type, None if defaults else default, text)
+
+
+def add_recipe(parser: argparse.ArgumentParser, command, method: str) -> None:
+    """The options that depend on the method: of training, and of its recipe, with the method's own defaults."""
+    names = {f.name for f in fields(command)}
+    if "train" in names:
+        group = parser.add_argument_group(f"training, by default as {method} wants it")
+        add_fields(group, TrainConfig, defaults=create(method).defaults)
+    if "options" in names:
+        add_options(parser, method)
+
+
+def add_one(parser, name: str, kind, default, text: str) -> None:
+    """One option by its type: a switch for bool, several values for tuples, one value for the rest."""
+    flag = "--" + name.replace("_", "-")
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    kinds = [k for k in kinds if k is not type(None)]
+    more: dict = {"default": default, "help": text.replace("%", "%%")}
+    if bool in kinds:
+        more |= {"action": "store_true" if default is False else argparse.BooleanOptionalAction}
+    elif any(typing.get_origin(k) is tuple for k in kinds):
+        values = next(typing.get_args(k) for k in kinds if typing.get_origin(k) is tuple)
+        more |= {"type": values[0], "nargs": "+", "metavar": name.upper(), "action": Several}
+    else:
+        more |= {"type": kinds[0], "metavar": name.upper()}
+    parser.add_argument(flag, **more)
+
+
+class Several(argparse.Action):
+    """One value stays one; several become a tuple."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, values[0] if len(values) == 1 else tuple(values))
+
+
+def wanted_method(arguments: list[str]) -> str:
+    """The method that is asked for, whose own options are then known: the one after --method, else mae."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--method", default="mae")
+    return finder.parse_known_args(arguments)[0].method
+
+
+def add_options(parser: argparse.ArgumentParser, method: str) -> None:
+    """The options of a method's recipe, with its defaults. Raises UserError for an unknown method."""
+    group = parser.add_argument_group(f"the recipe of {method} (other methods have others: --method NAME --help)")
+    for name, default in options(method).items():
+        if isinstance(default, bool):
+            add_one(group, name, bool, None, f"default: {shown(default)}")
+        elif isinstance(default, tuple):
+            add_one(group, name, tuple[float, ...], None, f"default: {shown(default)}")
+        else:
+            flag = "--" + name.replace("_", "-")
+            text = "default: by size" if default is None else f"default: {shown(default)}"
+            group.add_argument(flag, type=number, default=None, metavar=name.upper(), help=text)
+
+
+def number(text: str) -> int | float:
+    """A whole number where the text is one, else a fraction. Raises ValueError for anything else."""
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def shown(value) -> str:
+    """A default as it would be typed."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,25 @@
+"""What the command line can do. Each command is a small dataclass: its fields are the options, `run` does the work, so
+that a notebook can write `Pretrain(data="folder:PICS/train", out="runs/pics").run()`."""
+
+from minimim.commands.bench import Bench
+from minimim.commands.demo import Demo
+from minimim.commands.doctor import Doctor
+from minimim.commands.finetune import Finetune
+from minimim.commands.lab import Lab, Work
+from minimim.commands.methods import Methods
+from minimim.commands.pretrain import Pretrain
+from minimim.commands.probe import Probe
+
+COMMANDS = {
+    "demo": Demo,
+    "pretrain": Pretrain,
+    "probe": Probe,
+    "finetune": Finetune,
+    "methods": Methods,
+    "bench": Bench,
+    "doctor": Doctor,
+    "work": Work,
+    "lab": Lab,
+}
+
+__all__ = ["COMMANDS", "Bench", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Pretrain", "Probe", "Work"]

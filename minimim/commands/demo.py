@@ -1,0 +1,164 @@
+"""minimim demo: the main job, from nothing to a pretrained, probed encoder and a page that shows it."""
+
+import os
+import platform
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from minimim import data, evaluate, methods
+from minimim.commands.probe import write_json
+from minimim.config import option
+from minimim.draws import mix
+from minimim.errors import UserError
+from minimim.evaluate.compare import Scores
+from minimim.methods import Method
+from minimim.presets import preset
+from minimim.show import fill_in, report
+from minimim.train import checkpoint, train
+from minimim.train.loop import Run
+
+ROWS = ("pretrained", "random_init", "raw_pixels")
+MEANING = {
+    "pretrained": "the encoder, pretrained without labels",
+    "random_init": "the same encoder with its random start",
+    "raw_pixels": "no encoder: the pixels themselves",
+}
+
+
+@dataclass
+class Demo:
+    """Pretrain a small masked autoencoder on the bundled scenes, probe it beside its floors, and write report.html. Needs
+    neither GPU nor network. Stopped by Ctrl-C, it goes on where it was when it is started again."""
+
+    seed: int = option(0, "of the weights, the masks and the order of the images")
+    out: str = option("runs/demo", "folder for report.html, results.json and the checkpoint")
+    preset: str = option("demo", "the run: a preset on labelled data")
+    device: str = option("auto", "auto, cpu, cuda or mps")
+
+    def run(self) -> int:
+        """The whole job; prints the table and where the report is."""
+        out, seconds = Path(self.out), {}
+        base = preset(self.preset)
+        config = replace(base.train, seed=self.seed, device=self.device)
+
+        say(f"1/4  images: {base.data}")
+        with timed(seconds, "data"):
+            images, test = (data.load(base.data, split, image_size=base.image_size) for split in ("train", "test"))
+
+        say(f"2/4  pretraining {base.method} ({base.size}) on {len(images):,} images, labels unseen, seed {self.seed}")
+        torch.manual_seed(mix(self.seed))
+        sizes = {"image_size": base.image_size, "patch_size": base.patch_size, "size": base.size}
+        method = methods.create(base.method, **sizes, **base.options)
+        resume = unfinished(out, self.seed)
+        if not resume:
+            (out / checkpoint.NAME).unlink(missing_ok=True)
+        with timed(seconds, "pretrain"):
+            run = train(method, images, config, out=out, resume=resume)
+        if not run.finished:
+            say(f"stopped after {run.steps} of {run.total} steps: the same command goes on from there")
+            return 130
+
+        say("3/4  probing: the same linear probe and k-NN on the encoder, its random start, and raw pixels")
+        with timed(seconds, "evaluate"):
+            scores = evaluate.compare(method, images, test, seed=mix(self.seed))
+        say("4/4  pictures and report")
+        with timed(seconds, "report"):
+            results = self.results(scores, run, seconds, resume)
+            write(out / "report.html", self.report(method, test, run, scores, results))
+        results["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
+        write_json(str(out / "results.json"), results)
+        print(f"\n{evaluate.table(scores)}\n\nthe report: {out / 'report.html'}")
+        return 0
+
+    def results(self, scores: Scores, run: Run, seconds: dict, resumed: bool) -> dict:
+        """Everything that was measured, with how."""
+        rows = {kind: {name: round(scores[kind][name].value, 4) for name in ROWS} for kind in scores}
+        return {
+            **rows,
+            "stderr": {kind: {name: round(scores[kind][name].stderr, 4) for name in ROWS} for kind in scores},
+            "seconds": dict(seconds),
+            "resumed": resumed,
+            "peak_memory_mib": peak_memory(),
+            "steps": run.total,
+            "final_loss": run.history[-1]["loss"],
+            "command": f"minimim demo --seed {self.seed}",
+            "seed": self.seed,
+            "preset": asdict(preset(self.preset)),
+            "machine": {"device": str(self.device), "cores": os.cpu_count(), "system": platform.system(), "chip": platform.machine()},
+            "versions": {name: version(name) for name in ("minimim", "torch", "torchvision", "numpy")}
+            | {"python": platform.python_version()},
+        }
+
+    def report(self, method: Method, test, run: Run, scores: Scores, results: dict) -> str:
+        """The page."""
+        picks = test.take(slice(0, 8))
+        filled = fill_in(method, picks.images, generator=torch.Generator(next(method.parameters()).device).manual_seed(self.seed))
+        rows = [[MEANING[name], *(str(scores[kind][name]) for kind in scores)] for name in ROWS]
+        ahead = scores["linear_probe"]["pretrained"].value - max(scores["linear_probe"][name].value for name in ROWS[1:])
+        parts = [[name, f"{value:.0f} s"] for name, value in results["seconds"].items() if name != "report"]
+        versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+        return report.page(
+            "A masked autoencoder, pretrained and probed",
+            [
+                ("Filled in", report.filled_rows(filled) + "<p>These eight scenes were never trained on.</p>"),
+                (
+                    "What the encoder is worth",
+                    report.table(["accuracy on test images", "linear probe", "k-NN"], rows, best=0)
+                    + f"<p>Ten classes, {len(test):,} test images; ± is one standard error. The linear probe on the pretrained "
+                    f"encoder is {100 * ahead:.1f} points above the better of its two floors. One protocol for all three.</p>",
+                ),
+                ("Loss", report.curve(run.history)),
+                (
+                    "How",
+                    report.table(["part", "time"], parts)
+                    + f"<p><code>{results['command']}</code>, seed {self.seed}, {run.total:,} steps, "
+                    f"{results['machine']['cores']} cores, peak memory {results['peak_memory_mib']:,} MiB; {versions}.</p>",
+                ),
+            ],
+        )
+
+
+def unfinished(out: Path, seed: int) -> bool:
+    """Whether a demo of this seed was stopped on its way."""
+    try:
+        _, about = checkpoint.read(out)
+    except UserError:
+        return False
+    return about.get("config", {}).get("seed") == seed and about.get("step", 0) < about.get("total", 0)
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has taken, in MiB, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / 2**20) if sys.platform == "darwin" else round(most / 2**10)
+
+
+@contextmanager
+def timed(seconds: dict, name: str):
+    """Note how long a part took."""
+    began = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - began
+
+
+def say(text: str) -> None:
+    """A line that is seen at once."""
+    print(text, flush=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file. Raises UserError where that cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error}; choose another --out") from error

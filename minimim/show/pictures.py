@@ -1,0 +1,99 @@
+"""Masked images and what a method fills in, as pixels.
+
+A prediction of normalised patches is no picture yet: it lacks each patch's own brightness and contrast. Taking these
+from the hidden patch itself would leak what was to be guessed, and makes many published pictures too good. Here they are
+taken from the visible patches around it.
+"""
+
+import io
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from minimim.data.views import denormalize, normalize
+from minimim.errors import UserError
+from minimim.methods import Method
+from minimim.patches import patchify, unpatchify
+
+
+@dataclass
+class Filled:
+    """One batch of pictures, uint8 (B, C, H, W) each: the images, the same with hidden patches grey, and the same with
+    hidden patches as predicted. mask: (B, N) bool, True = hidden."""
+
+    original: Tensor
+    masked: Tensor
+    filled: Tensor
+    mask: Tensor
+
+
+@torch.no_grad()
+def fill_in(method: Method, images: Tensor, *, noise: Tensor | None = None, generator=None) -> Filled:
+    """Mask images, let a method that predicts pixels fill them in, and leave what was visible as it is.
+
+    images: uint8 (B, C, H, W), shown as they are, without augmentation. noise, generator: of the mask.
+    Raises UserError for a method that predicts something other than pixels.
+    """
+    target = method.target
+    if not hasattr(target, "normalize"):
+        raise UserError(f"this method predicts {type(target).__name__}, not pixels, so there is nothing to paint")
+    training = method.training
+    device = next(method.parameters()).device
+    output = method.eval()(images.to(device), noise=noise, generator=generator)
+    method.train(training)
+    mask, size, clean = output.mask, target.patch_size, normalize(images.to(device))
+    grid = method.encoder.grid(clean)
+    patches = patchify(clean, size)  # (B, N, P·P·C)
+    painted = output.prediction.float()  # (B, N, P·P·C)
+    if target.normalize:
+        mean, spread = borrowed(patches, mask, grid)
+        painted = painted * spread + mean
+    filled = unpatchify(torch.where(mask.unsqueeze(-1), painted, patches), size, grid)
+    return Filled(images.cpu(), grey_out(images.cpu(), mask.cpu(), size), denormalize(filled).cpu(), mask.cpu())
+
+
+def borrowed(patches: Tensor, mask: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Mean and spread for each patch, (B, N, 1) both, from the visible patches alone, the near ones counting most."""
+    rows, cols = torch.meshgrid(*(torch.arange(float(n), device=mask.device) for n in grid), indexing="ij")
+    places = torch.stack([rows.flatten(), cols.flatten()], dim=1)  # (N, 2)
+    nearness = torch.exp(-(torch.cdist(places, places) ** 2))  # (N, N)
+    weights = nearness * ~mask.unsqueeze(1) + 1e-9 * ~mask.unsqueeze(1)  # (B, N, N), hidden ones count nothing
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    mean, spread = patches.mean(dim=-1, keepdim=True), patches.std(dim=-1, keepdim=True)  # (B, N, 1)
+    return weights @ mean, weights @ spread
+
+
+def grey_out(images: Tensor, mask: Tensor, patch_size: int) -> Tensor:
+    """Hidden patches in mid-grey: uint8 (B, C, H, W), mask (B, N) → uint8 (B, C, H, W)."""
+    rows, cols = (side // patch_size for side in images.shape[-2:])
+    hidden = mask.view(-1, 1, rows, cols).repeat_interleave(patch_size, 2).repeat_interleave(patch_size, 3)
+    return torch.where(hidden, torch.tensor(128, dtype=torch.uint8), images)
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Images (B, C, H, W), uint8 or normalised, as what matplotlib shows: uint8 (B, H, W, 3)."""
+    images = images if images.dtype == torch.uint8 else denormalize(images)
+    return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
+
+
+def strip(rows: list[Tensor], gap: int = 2) -> Tensor:
+    """Several batches as rows of one picture on white: list of uint8 (B, C, H, W) → uint8 (H', W', 3)."""
+    height, width = rows[0].shape[-2:]
+    across = max(len(row) for row in rows)
+    canvas = torch.full((len(rows) * (height + gap) - gap, across * (width + gap) - gap, 3), 255, dtype=torch.uint8)
+    for r, row in enumerate(rows):
+        for c, image in enumerate(as_pixels(row)):
+            top, left = r * (height + gap), c * (width + gap)
+            canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def png(picture: Tensor, zoom: int = 1) -> bytes:
+    """A picture (H, W, 3) as a PNG file, each pixel a square of `zoom`."""
+    image = Image.fromarray(picture.numpy())
+    image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
