@@ -22,6 +22,7 @@ from minimim.presets import preset
 from minimim.show import fill_in, report
 from minimim.train import checkpoint, train
 from minimim.train.loop import Run
+from minimim.train.processes import pick_device
 
 ROWS = ("pretrained", "random_init", "raw_pixels")
 MEANING = {
@@ -44,6 +45,7 @@ class Demo:
     def run(self) -> int:
         """The whole job; prints the table and where the report is."""
         out, seconds = Path(self.out), {}
+        pick_device(self.device)  # a device that is not there is told before the images are drawn
         base = preset(self.preset)
         config = replace(base.train, seed=self.seed, device=self.device)
 
