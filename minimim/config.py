@@ -1,5 +1,6 @@
 """How a run is trained: one small dataclass; the command line makes its options from the same fields."""
 
+import math
 from dataclasses import dataclass, field
 
 from minimim.errors import UserError, unknown
@@ -32,10 +33,15 @@ class TrainConfig:
     probe_every: float = option(0.0, "epochs between looks at the encoder (k-NN and effective rank); 0 never looks")
 
     def __post_init__(self):
-        self.betas = tuple(self.betas)
         for name in ("epochs", "batch_size", "lr", "accumulate", "log_every"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("weight_decay", "clip", "workers", "save_every", "probe_every"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        self.betas = tuple(self.betas) if isinstance(self.betas, list | tuple) else (self.betas,)
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"betas are two numbers from 0 to below 1, not {' '.join(map(str, self.betas))}")
         if not 0 <= self.warmup < 1:
             raise UserError(f"warmup is a part of the run, from 0 to below 1, not {self.warmup}")
         if self.precision not in ("auto", "fp32", "bf16"):

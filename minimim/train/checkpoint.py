@@ -4,6 +4,7 @@ file on disk is always a whole one, whatever happens to the process, the disk or
 import errno
 import json
 import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -23,17 +24,25 @@ def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> N
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
         save_file(tensors, partial, metadata={"minimim": json.dumps(about)})
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+
+
+@contextmanager
+def writing(path: Path):
+    """Within it, a disk that refuses to write a file is told in one sentence, and what was begun is taken away."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        with suppress(OSError):
+            path.with_name(f".{path.name}.partial").unlink()
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
-        kept = f"; the last checkpoint, {path}, is untouched" if path.exists() else ""
+        kept = f"; the last {path} is untouched" if os.path.isfile(path) else ""
         reason = "the disk is full" if full else str(error)
         raise UserError(f"cannot write {path}: {reason}{kept}; free some space or choose another --out") from error
 

@@ -1,7 +1,9 @@
 """What a run tells while it goes: a progress bar, metrics.jsonl, TensorBoard if it is there, and the monitor."""
 
 import json
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -9,13 +11,16 @@ from tqdm.auto import tqdm
 
 from minimim.config import TrainConfig
 from minimim.processes import rank, summed, world
+from minimim.train.checkpoint import writing
+
+METRICS = "metrics.jsonl"
 
 
 class Logbook:
     """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened."""
 
     def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool):
-        self.out, self.config, self.images, self.monitor = out, config, images, monitor
+        self.out, self.config, self.total, self.images, self.monitor = out, config, total, images, monitor
         self.history, self.sums, self.steps, self.seen = [], {}, 0, start
         self.since = self.began = time.monotonic()
         self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
@@ -26,11 +31,13 @@ class Logbook:
         )
         self.file = self.board = None
         if out is not None and main:
-            out.mkdir(parents=True, exist_ok=True)
             self.history = [line for line in read_metrics(out) if line["step"] <= start] if start else []
-            self.file = (out / "metrics.jsonl").open("w")
-            for line in self.history:
-                print(json.dumps(line), file=self.file)
+            with writing(out / METRICS):
+                out.mkdir(parents=True, exist_ok=True)
+                partial = out / f".{METRICS}.partial"
+                partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
+                os.replace(partial, out / METRICS)
+                self.file = (out / METRICS).open("a")
             self.board = open_board(out)
 
     def __enter__(self) -> Self:
@@ -39,18 +46,19 @@ class Logbook:
     def __exit__(self, *_) -> None:
         self.bar.close()
         for thing in filter(None, (self.file, self.board)):
-            thing.close()
+            with suppress(OSError):  # every line was flushed when it was written
+                thing.close()
 
     def note(self, step: int, metrics: dict, lr: float, method) -> None:
-        """Take in the metrics of a step; write a line when it is time."""
+        """Take in the metrics of a step; write a line when it is time, and after the last step."""
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.steps += 1
         self.bar.update(self.config.batch_size)
         epoch = step * self.config.batch_size / self.images
-        if step % self.config.log_every == 0:
+        if step % self.config.log_every == 0 or step == self.total:
             self.write(step, epoch, lr, method)
-        if self.config.probe_every and epoch // self.config.probe_every > self.looked:
+        if self.monitor and self.config.probe_every and epoch // self.config.probe_every > self.looked:
             self.looked = epoch // self.config.probe_every
             self.add({"step": step, "epoch": epoch, **self.look(method)})
 
@@ -67,7 +75,8 @@ class Logbook:
         """Keep a line, write it, and draw it."""
         self.history.append(line)
         if self.file:
-            print(json.dumps(line), file=self.file, flush=True)
+            with writing(self.out / METRICS):
+                print(json.dumps(line), file=self.file, flush=True)
         if self.board:
             for name, value in line.items():
                 if name != "step":
@@ -75,7 +84,7 @@ class Logbook:
 
     def look(self, method) -> dict:
         """What the monitor says of the method as it stands, on the first process."""
-        if self.monitor is None or rank() != 0:
+        if rank() != 0:
             return {}
         began = time.monotonic()
         seen = self.monitor(method)
@@ -85,7 +94,7 @@ class Logbook:
 
 def read_metrics(out) -> list[dict]:
     """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out."""
-    path = Path(out) / "metrics.jsonl"
+    path = Path(out) / METRICS
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:

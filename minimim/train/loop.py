@@ -5,6 +5,7 @@ resumed ends with the weights of one that was not, and several processes compute
 """
 
 import itertools
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     start, about = 0, {"config": asdict(config), "total": total, "images": len(data), "spec": method.spec}
     if resume:
         start = load_state(out, method, optimizer, about)
-    elif out is not None and (out / checkpoint.NAME).exists():
+    elif out is not None and os.path.exists(out / checkpoint.NAME):
         raise UserError(f"{out} already holds a run: go on with it by --resume, or choose another --out")
     else:
         method.prepare(data, torch.Generator().manual_seed(mix(config.seed, 0)))
@@ -130,8 +131,9 @@ class Saver:
         self.path = out / checkpoint.NAME if out is not None else None
 
     def due(self) -> bool:
-        """Whether it is time for the next one."""
-        return self.path is not None and rank() == 0 and time.monotonic() - self.last > self.every
+        """Whether it is time for the next one. After a bad step it never is: the next look, on every process, ends the run."""
+        late = self.path is not None and rank() == 0 and time.monotonic() - self.last > self.every
+        return late and int(self.stepper.first_bad) < 0
 
     def __call__(self, step: int) -> None:
         """Save the run as it stands after `step` steps."""
@@ -146,10 +148,11 @@ class Saver:
         if step < 0:
             return
         rate = learning_rate(self.stepper.config, step, self.stepper.total)
-        good = f"the last good checkpoint is {self.path}" if self.path and self.path.exists() else "nothing was saved yet"
+        saved = self.path and os.path.exists(self.path)
+        good = f"the last good checkpoint is {self.path}" if saved else "nothing was saved yet"
         raise NotFinite(
-            f"the loss of step {step} is not finite, at learning rate {rate:.2e}, so the run was stopped and {good}: "
-            "try a lower --lr, a longer --warmup or --clip 1"
+            f"the loss or gradient of step {step + 1} is not finite, at learning rate {rate:.2e}, so the run was stopped "
+            f"and {good}: try a lower --lr, a longer --warmup or --clip 1"
         )
 
 

@@ -44,7 +44,7 @@ def precision(name: str, device: torch.device) -> torch.dtype:
 
     Raises UserError when bf16 is asked for on a GPU that lacks it.
     """
-    able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported())
+    able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "bf16" and not able:
         raise UserError(f"this {device.type} device has no bf16: use --precision fp32")
     return torch.bfloat16 if name == "bf16" or (name == "auto" and device.type == "cuda" and able) else torch.float32

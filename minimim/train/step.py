@@ -39,6 +39,7 @@ class Stepper:
     def __call__(self, step: int, parts: list[Tensor]) -> dict[str, Tensor]:
         """Take one step on this process's images, cut into as many parts as are accumulated.
 
+        Each part counts the same: where samples hide different numbers of patches, that is not quite the whole batch.
         Everything random comes from (seed, step). Returns loss, grad_norm and the terms, on the device, unread.
         A step whose loss or gradient is not finite changes no weight.
         """

@@ -1,0 +1,85 @@
+"""Two processes compute what one does, and three do; they stop together."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import together
+import torch
+from safetensors.torch import load_file
+
+from minimim.train import checkpoint
+
+RUNS = [(case, 2) for case in together.CASES] + [(case, 3) for case in together.THREE]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """The folder with what the processes found, all of it from one start of torchrun."""
+    folder = tmp_path_factory.mktemp("together")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
+    process = subprocess.Popen(
+        [*torchrun, Path(together.__file__), folder],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=180)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said
+    return folder
+
+
+def found(out, function, case, processes):
+    """What each of the processes found."""
+    name = " ".join(map(str, case))
+    return [load_file(out / f"{function} {name} {processes} {rank}") for rank in range(processes)]
+
+
+@pytest.mark.parametrize("case, processes", RUNS, ids=str)
+def test_gradients_and_masks_are_those_of_one_process(case, processes, out):
+    alone, several = together.first_step(*case), found(out, "first_step", case, processes)
+    for key, expected in alone.items():
+        if key.startswith("mask"):
+            drawn = [one[key] for one in several]
+            assert torch.equal(torch.cat(drawn), expected)
+            assert max(map(len, drawn)) - min(map(len, drawn)) <= 1
+        for one in several if not key.startswith("mask") else ():
+            torch.testing.assert_close(
+                one[key], expected.detach(), atol=1e-6, rtol=1e-6, msg=lambda text, key=key: f"{key}: {text}"
+            )
+    assert max(t.abs().max() for key, t in alone.items() if key.startswith("gradient")) > 1e-2
+
+
+@pytest.mark.parametrize("case, processes", RUNS, ids=str)
+def test_after_three_steps_weights_teachers_centres_and_what_is_told_are_those_of_one_process(case, processes, out):
+    alone, several = together.three_steps(*case), found(out, "three_steps", case, processes)
+    start = together.build(case[0], **together.OPTIONS[case[0]]).state_dict()
+    moved = 0
+    for key, expected in alone.items():
+        for one in several:
+            assert one[key].dtype == expected.dtype == torch.float64 or "centre" in key
+            torch.testing.assert_close(
+                one[key], expected, atol=1e-10, rtol=1e-10, msg=lambda text, key=key: f"{key}: {text}"
+            )
+            assert torch.equal(one[key], several[0][key]), key
+        moved += key in start and (expected - start[key]).abs().max() > 1e-4
+    assert moved > 40
+
+
+def test_ctrl_c_on_one_process_stops_all_after_the_same_step_and_the_first_saves(out):
+    assert [(out / f"stopped {rank}").read_text() for rank in range(2)] == ["False 20 of 60"] * 2
+    assert checkpoint.read(out / "stopped")[1]["step"] == 20
+
+
+def test_a_loss_that_is_not_finite_on_one_process_is_skipped_on_all_and_stops_all(out):
+    first, second = ((out / f"not_finite {rank}").read_text() for rank in range(2))
+    assert first == second and first.startswith("True 20 the loss or gradient of step 4 is not finite")
+    assert checkpoint.read(out / "not finite")[1]["step"] == 3

@@ -1,0 +1,118 @@
+"""What several processes compute together, and one alone. Run by torchrun with a folder for what comes out; the same
+functions, called in a process that is alone, give what it has to equal."""
+
+import itertools
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from helpers import build, raw
+from safetensors.torch import save_file
+from torch.nn.parallel import DistributedDataParallel
+
+from minimim.data import Images
+from minimim.data.batches import batches
+from minimim.processes import rank, together, world
+from minimim.train import NotFinite, TrainConfig, train
+from minimim.train.processes import join, leave
+from minimim.train.step import Stepper, adamw
+
+CASES = [("mae", 8, 1), ("mae", 7, 1), ("ibot", 7, 1), ("hpm", 10, 2)]  # recipe, batch, parts
+THREE = [("ibot", 7, 1)]
+OPTIONS = {"mae": {}, "ibot": {"prototypes": 64}, "hpm": {}}
+
+
+def config(batch, parts, **more):
+    return TrainConfig(**{"batch_size": batch, "accumulate": parts, "seed": 3, "lr": 0.1, "device": "cpu", **more})
+
+
+def data():
+    return Images(raw(24))
+
+
+def first_step(name, batch, parts):
+    """Gradients, masks and loss of one step; each process has the masks of its own images."""
+    method = build(name, **OPTIONS[name]).train()
+    found, masks = {}, []
+    settings = config(batch, parts)
+    optimizer = adamw(method, settings)
+    method.register_forward_hook(lambda module, args, output: masks.append(output.mask))
+    optimizer.register_step_pre_hook(
+        lambda *_: found.update({f"gradient {n}": p.grad.clone() for n, p in method.named_parameters() if p.requires_grad})
+    )
+    step = Stepper(method, optimizer, settings, 10, model=DistributedDataParallel(method) if together() else method)
+    stream = batches(data(), batch // parts, seed=3, rank=rank(), world=world())
+    found["loss"] = step(4, list(itertools.islice(stream, parts)))["loss"]
+    return found | {f"mask {number}": mask for number, mask in enumerate(masks)}
+
+
+def three_steps(name, batch, parts):
+    """Everything that is saved of a method, after three steps in double precision."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        method = build(name, **OPTIONS[name])
+        result = train(method, data(), config(batch, parts, epochs=3 * batch / 24, log_every=1), bar=False)
+        assert result.steps == 3
+        told = {f"told {key}": torch.tensor([line[key] for line in result.history]) for key in ("loss", "grad_norm")}
+        return dict(method.state_dict()) | told
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def stopped(out):
+    """How a run ends when the second process alone hears Ctrl-C at its fourth step: what it has done, and who saved."""
+    method, count = build("mae"), itertools.count(1)
+
+    def press(*_):
+        if next(count) == 4 and rank() == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    method.register_forward_hook(press)
+    result = train(method, data(), config(4, 1, epochs=10), out=out / "stopped", bar=False)
+    return f"{result.finished} {result.steps} of {result.total}"
+
+
+def not_finite(out):
+    """How a run ends when the second process alone meets a loss that is not finite, at its fourth step."""
+    method, count = build("mae"), itertools.count(1)
+
+    def poison(module, args, output):
+        if next(count) == 4 and rank() == 1:
+            output.loss = output.loss * torch.nan
+
+    method.register_forward_hook(poison)
+    try:
+        train(method, data(), config(4, 1, epochs=10, save_every=0), out=out / "not finite", bar=False)
+    except NotFinite as error:
+        return f"{all(p.isfinite().all() for p in method.parameters())} {next(count) - 1} {error}"
+
+
+def everything(cases, out):
+    """All of it, into files that are named by case, number of processes and rank."""
+    for case in cases:
+        name = " ".join(map(str, case))
+        for function in (first_step, three_steps):
+            tensors = {key: t.detach().contiguous().clone() for key, t in function(*case).items()}
+            save_file(tensors, out / f"{function.__name__} {name} {world()} {rank()}")
+
+
+def main(out):
+    torch.set_num_threads(1)
+    join(torch.device("cpu"))
+    everything(THREE, out)
+    number = rank()
+    leave()
+    if number == 2:
+        return
+    dist.init_process_group("gloo", init_method=f"file://{out}/meeting", rank=number, world_size=2)
+    everything(CASES, out)
+    for function in (stopped, not_finite):
+        (out / f"{function.__name__} {number}").write_text(function(out))
+    leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
