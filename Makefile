@@ -13,9 +13,9 @@ demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
 lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/minimim lab
 test: .venv/test  ## everything, with parity against timm and transformers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 test-fast: .venv/test  ## the quick part of the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
 lint: .venv/test
 	$(BIN)/python -m ruff check .
 

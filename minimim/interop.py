@@ -6,19 +6,18 @@ weights in three ways, in memory and on disk, old and new.
 """
 
 import argparse
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file as load_safetensors
 from torch import Tensor, nn
 
 from minimim.errors import UserError
 from minimim.methods import Method
 from minimim.patches import resize_positions
+from minimim.vit import Encoded, layer_number
 
 HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"^(vit\.)?embeddings\.cls_token$", "cls_token"),
@@ -92,13 +91,11 @@ def rename(name: str) -> str:
 
 def merge_qkv(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Stack separate queries, keys and values, (D, D) each, into one qkv map, (3D, D)."""
-    merged = {}
-    for name, tensor in weights.items():
-        if ".attn.q." in name:
-            rest = [weights[name.replace(".attn.q.", f".attn.{letter}.")] for letter in "kv"]
-            merged[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat([tensor, *rest])
-        elif ".attn.k." not in name and ".attn.v." not in name:
-            merged[name] = tensor
+    merged = dict(weights)
+    for name in weights:
+        trio = [name.replace(".attn.q.", f".attn.{letter}.") for letter in "qkv"]
+        if ".attn.q." in name and all(each in weights for each in trio):
+            merged[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat([merged.pop(each) for each in trio])
     return merged
 
 
@@ -135,7 +132,7 @@ def load_file(path) -> dict[str, Tensor]:
             return load_safetensors(path)
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # what a damaged pickle can raise has no end
         raise UserError(
             f"{path} is refused: it is damaged, or holds more than tensors; ask its author for a .safetensors file"
         ) from error
@@ -164,11 +161,12 @@ class TimmEncoder(nn.Module):
         self.dim, self.depth = model.num_features, len(model.blocks)
 
     def features(self, images: Tensor, layer: int = -1, pool: str = "mean") -> Tensor:
-        """(B, C, H, W), uint8 or normalised → (B, D), from one block's normed output."""
+        """(B, C, H, W), uint8 or normalised → (B, D), from one block's normed output. Raises as `ViT.features` does."""
         if images.dtype == torch.uint8:
             config = self.model.pretrained_cfg
             mean, std = (torch.tensor(config[key], device=images.device).view(-1, 1, 1) for key in ("mean", "std"))
             images = (images / 255 - mean) / std
-        index = layer % self.depth
-        (patches, prefix), *_ = self.model.get_intermediate_layers(images, [index], return_prefix_tokens=True, norm=True)
-        return prefix[:, 0] if pool == "cls" else patches.mean(dim=1)  # (B, D)
+        number, cls = layer_number(layer, self.depth), self.model.has_class_token
+        found = self.model.get_intermediate_layers(images, [number], return_prefix_tokens=cls, norm=True)[0]
+        encoded = Encoded(found[0], cls=found[1][:, 0]) if cls else Encoded(found)
+        return encoded.pooled(pool)  # (B, D)

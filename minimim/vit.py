@@ -32,6 +32,13 @@ def size_of(name: str) -> tuple[int, int, int]:
     return SIZES[name]
 
 
+def layer_number(layer: int, depth: int) -> int:
+    """A layer's number from 0, when −1 means the last. Raises UserError for a layer that is not there."""
+    if not -depth <= layer < depth:
+        raise UserError(f"layer {layer} is not there: this encoder has {depth} blocks, 0 to {depth - 1}")
+    return layer % depth
+
+
 @dataclass
 class Encoded:
     """What an encoder says of a batch. patches: (B, K, D) of the visible, or (B, N, D) of all places; cls: (B, D);
@@ -137,8 +144,7 @@ class ViT(nn.Module):
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
         """One vector an image, from one block's normed output: (B, C, H, W) → (B, D). Every evaluation uses this."""
-        if not -self.depth <= layer < self.depth:
-            raise UserError(f"layer {layer} is not there: this encoder has {self.depth} blocks, 0 to {self.depth - 1}")
-        if layer % self.depth == self.depth - 1:
+        number = layer_number(layer, self.depth)
+        if number == self.depth - 1:
             return self.forward(images).pooled(pool)
-        return self.forward(images, want=("layers",)).layers[layer].pooled(pool)
+        return self.forward(images, want=("layers",)).layers[number].pooled(pool)

@@ -1,7 +1,12 @@
-"""Each test starts from the same seed, whatever ran before it."""
+"""Each test starts from the same seed, whatever ran before it. One thread each: the tests themselves run side by side."""
+
+import os
 
 import pytest
 import torch
+
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 
 
 @pytest.fixture(autouse=True)

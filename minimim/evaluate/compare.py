@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from minimim.diagnose import effective_rank
+from minimim.errors import UserError
 from minimim.evaluate.features import Features, extract, raw_pixels
 from minimim.evaluate.knn import knn
 from minimim.evaluate.probe import linear_probe
@@ -24,8 +25,14 @@ def scored(rows: dict[str, tuple[Features, Features]]) -> Scores:
 def floors(method: Method, train, test, *, layer: int = -1, pool: str = "mean", seed: int = 0) -> dict:
     """Features that nothing was learnt for: {"random_init": (train, test), "raw_pixels": (train, test)}.
 
-    The random encoder is the method's own, as `create` makes it, from this seed.
+    The random encoder is the method's own, as `create` makes it, from this seed. Raises UserError for a method that was
+    put together by hand.
     """
+    if method.spec is None:
+        raise UserError(
+            "a method that was put together by hand cannot be made anew for the random floor: "
+            "compare it with_floors=False, and extract the features of a fresh encoder of your own"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = create(**method.spec).encoder.to(next(method.parameters()).device)

@@ -27,7 +27,7 @@ class Features:
         return Features(self.x[ids], None if self.labels is None else self.labels[ids], self.made_by)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", batch_size: int = 500) -> Features:
     """The features of a set of Images (or OnDisk), by anything that has `features(images, layer, pool)`.
 
@@ -54,21 +54,26 @@ def fingerprint(encoder: nn.Module) -> str:
     return f"{type(encoder).__name__} {sha.hexdigest()[:8]}"
 
 
+def check_labels(train, test) -> None:
+    """Raise UserError unless both have labels, those of train more than one class, and those of test no other."""
+    for name, data in (("train", train), ("test", test)):
+        if data.labels is None:
+            raise UserError(f"the {name} images have no labels: put each class in a folder of its own")
+    if len(train.labels.unique()) < 2:
+        raise UserError("the train images are all of one class: at least two are needed to tell apart")
+    strangers = set(test.labels.unique().tolist()) - set(train.labels.unique().tolist())
+    if strangers:
+        raise UserError(f"the test images have classes that no train image has (numbers {sorted(strangers)[:5]})")
+
+
 def check(train: Features, test: Features) -> None:
-    """Raise UserError when labels are missing, or when train and test features were not made in the same way."""
-    for name, features in (("train", train), ("test", test)):
-        if features.labels is None:
-            raise UserError(f"the {name} images have no labels, and a probe needs them: put each class in a folder of its own")
+    """Raise UserError for labels that cannot be used, or when train and test features were not made in the same way."""
+    check_labels(train, test)
     if train.made_by != test.made_by:
         raise UserError(
             f"train features were made by {train.made_by}, test features by {test.made_by}: "
             "extract both with the same encoder, layer and pool"
         )
-    if len(train.labels.unique()) < 2:
-        raise UserError("the train images are all of one class: a probe needs at least two")
-    strangers = set(test.labels.unique().tolist()) - set(train.labels.unique().tolist())
-    if strangers:
-        raise UserError(f"the test images have classes that no train image has (numbers {sorted(strangers)[:5]})")
 
 
 def standardise(train: Tensor, *others: Tensor) -> tuple[Tensor, ...]:

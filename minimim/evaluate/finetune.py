@@ -12,7 +12,7 @@ from minimim.config import option
 from minimim.data.batches import in_order, positions, read
 from minimim.data.views import RandomViews
 from minimim.draws import StepGenerator, mix
-from minimim.errors import UserError
+from minimim.evaluate.features import check_labels
 from minimim.evaluate.score import Score, accuracy
 from minimim.train.processes import pick_device, precision
 from minimim.train.schedule import cosine
@@ -55,12 +55,10 @@ class Classifier(nn.Module):
 def finetune(encoder: nn.Module, train, test, config: FinetuneConfig | None = None, *, bar=True) -> Score:
     """Test accuracy after fine-tuning a copy of the encoder on labelled Images; the encoder itself is left alone.
 
-    details: the train loss of the last steps. Raises UserError for missing labels.
+    details: the train loss of the last steps. Raises UserError for labels that cannot be used.
     """
     config = config or FinetuneConfig()
-    for name, images in (("train", train), ("test", test)):
-        if images.labels is None:
-            raise UserError(f"the {name} images have no labels: put each class in a folder of its own")
+    check_labels(train, test)
     device = pick_device(config.device)
     dtype = precision(config.precision, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
