@@ -35,7 +35,7 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
     if name == "scenes":
         return scenes(split, image_size=size or 32, **more)
     if name == "fashion":
-        return fashion(split, image_size=size)
+        return fashion(split, image_size=size, **more)
     if name not in SIZES:
         raise unknown("data", name, names())
-    return named(name, split, size)
+    return named(name, split, size, **more)

@@ -42,7 +42,7 @@ def fashion(split: str = "train", *, image_size: int | tuple[int, int] | None = 
     """
     if split not in SPLITS:
         raise unknown("split of fashion", split, SPLITS)
-    images = torch.from_numpy(arrays()[f"{split}_images"]).unsqueeze(1)  # (n, 1, 28, 28)
+    images = torch.tensor(arrays()[f"{split}_images"]).unsqueeze(1)  # (n, 1, 28, 28), a copy: scenes use the bundle too
     if image_size is not None:
         size = (image_size, image_size) if isinstance(image_size, int) else image_size
         images = resize(images, list(size), antialias=True)

@@ -4,6 +4,7 @@ Pictures come in every shape. Each is turned upright (EXIF), made RGB, and cut t
 """
 
 import os
+import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,7 @@ from minimim.data.images import Images
 from minimim.errors import UserError
 
 IN_MEMORY = 4 * 2**30  # bytes of pixels that are read at once; a larger folder stays on disk
-BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for a bad file
+BROKEN = (OSError, ValueError, TypeError, SyntaxError, struct.error, Image.DecompressionBombError)  # from Pillow, for bad files
 
 
 class OnDisk(Dataset):
@@ -43,11 +44,19 @@ class OnDisk(Dataset):
             warnings.warn(f"{self.files[index]} cannot be read ({error}): a grey picture takes its place", stacklevel=2)
             return torch.full((3, *self.image_size), 128, dtype=torch.uint8)
 
+    def take(self, indices) -> "OnDisk":
+        """The images at these places, (k,) integers or a slice, still on disk."""
+        ids = torch.arange(len(self))[indices]
+        labels = None if self.labels is None else self.labels[ids]
+        return OnDisk([self.files[i] for i in ids], labels, self.classes, self.image_size)
+
 
 def read_image(source, size: tuple[int, int]) -> Tensor:
     """One picture, a path or an open file, upright, RGB on white, cut to the shape from its middle: uint8 (3, H, W)."""
     with Image.open(source) as picture:
         picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I"):  # 16 bits of grey, which convert would clip to white
+            picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
         if "A" in picture.getbands() or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -62,6 +71,8 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
     Broken pictures are named, counted and left out. in_memory: by default, whether they take at most 4 GiB.
     Raises UserError for a folder that is not there or holds no picture.
     """
+    if not str(path):
+        raise UserError("a folder of pictures needs its path, as folder:PATH")
     top = Path(path).expanduser()
     if not top.is_dir():
         raise UserError(f"there is no folder {top}: give the path of a folder with pictures, as folder:PATH")
@@ -91,9 +102,10 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
 
 
 def list_images(base: Path) -> list[Path]:
-    """Every picture under a folder, in an order that does not depend on the disk; hidden files are left out."""
+    """Every picture under a folder, in an order that does not depend on the disk; hidden files and folders are left out."""
     found = (Path(root) / name for root, _, names in os.walk(base, followlinks=True) for name in names)
-    return sorted(file for file in found if file.suffix.lower() in IMG_EXTENSIONS and not file.name.startswith("."))
+    found = (file for file in found if not any(part.startswith(".") for part in file.relative_to(base).parts))
+    return sorted(file for file in found if file.suffix.lower() in IMG_EXTENSIONS)
 
 
 def class_names(bases: list[Path]) -> tuple[str, ...]:

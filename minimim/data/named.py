@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from PIL import Image, ImageOps
 
 from minimim.data.files import folder, read_image
 from minimim.data.images import Images
@@ -41,7 +42,8 @@ def named(name: str, split: str, size: tuple[int, int] | None) -> Images:
     Raises UserError when it is not on this machine and cannot be downloaded.
     """
     size = size or SIZES[name]
-    if name in PACKS and packs() and (packs() / PACKS[name][0]).is_file():
+    file = PACKS[name][split == "test"] if name in PACKS else ""
+    if file and packs() and (packs() / file).is_file():
         return pack(name, split, size)
     if name in DOWNLOADS:
         try:
@@ -51,13 +53,13 @@ def named(name: str, split: str, size: tuple[int, int] | None) -> Images:
                 f"{name} is not in {home()} and could not be downloaded ({error}): "
                 "connect to the network, set MINIMIM_DATA to the folder that holds it, or take --data scenes"
             ) from error
-    raise UserError(f"{name} is a pack that is not on this machine: set MINIMIM_PACKS to the folder that holds {PACKS[name][0]}")
+    raise UserError(f"{name} is a pack that is not on this machine: set MINIMIM_PACKS to the folder that holds {file}")
 
 
 def pack(name: str, split: str, size: tuple[int, int]) -> Images:
     """A set from its pack: JPEG files end to end, image i is jpeg[offsets[i]:offsets[i+1]].
 
-    Masks, where there are any, become truth["segmentation"], (n, H, W), resized to the nearest pixel.
+    Masks, where there are any, become truth["segmentation"], (n, H, W), cut as their images are and read at the nearest pixel.
     """
     train, test, prefix = PACKS[name]
     prefix = prefix.format(split=split)
@@ -73,8 +75,8 @@ def pack(name: str, split: str, size: tuple[int, int]) -> Images:
     labels = torch.from_numpy(content["labels"]).long() if "labels" in content else None
     truth = {}
     if f"{prefix}masks" in content:
-        masks = torch.from_numpy(content[f"{prefix}masks"]).unsqueeze(1)
-        truth["segmentation"] = torch.nn.functional.interpolate(masks, size=size, mode="nearest")[:, 0]
+        masks = [ImageOps.fit(Image.fromarray(mask), (size[1], size[0]), Image.Resampling.NEAREST) for mask in content[f"{prefix}masks"]]
+        truth["segmentation"] = torch.from_numpy(np.stack(masks))
     return Images(images, labels, tuple(str(c) for c in content["classes"]), truth)
 
 

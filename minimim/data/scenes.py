@@ -72,7 +72,7 @@ def scenes(split="train", count: int | None = None, *, seed=0, image_size=32, ob
 def draw(seed: int, split: str, numbers: np.ndarray, slots: int) -> np.ndarray:
     """Random whole numbers in [0, 2³²), (n, slots) int64: a hash of (seed, split, scene, slot), splitmix64's finaliser."""
     with np.errstate(over="ignore"):
-        state = np.uint64(2 * seed + SPLITS.index(split)) * np.uint64(0x9E3779B97F4A7C15)
+        state = np.uint64((2 * seed + SPLITS.index(split)) % 2**64) * np.uint64(0x9E3779B97F4A7C15)
         state = scramble(state + numbers.astype(np.uint64)[:, None] * np.uint64(0xD1342543DE82EF95))
         state = scramble(state + np.arange(1, slots + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return (state >> np.uint64(32)).astype(np.int64)

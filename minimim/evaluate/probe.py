@@ -48,24 +48,24 @@ def fit(x: Tensor, labels: Tensor, classes: int, l2: float, steepness: Tensor, s
     steepness: the covariance of such features, (D, D). Neighbouring pixels are so alike that L-BFGS alone needs hundreds
     of steps; in coordinates in which the loss is about equally steep everywhere, a few dozen. The minimum is the same.
     """
-    curvature = steepness * (classes - 1) / classes**2 + l2 * torch.eye(x.shape[1])  # (D, D), of the loss at its start
-    root = torch.linalg.cholesky(curvature)
+    floor = (l2 + 1e-4) * torch.eye(x.shape[1])  # keeps what follows positive where features hardly vary
+    root = torch.linalg.cholesky(steepness * (classes - 1) / classes**2 + floor)  # (D, D), of the curvature at zero
     start = torch.zeros(x.shape[1] + 1, classes) if start is None else start
-    even = torch.cat([root.T @ start[:-1], start[-1:]]).requires_grad_()
-    solver = torch.optim.LBFGS([even], max_iter=200, tolerance_change=1e-7, line_search_fn="strong_wolfe")
-
-    def weights() -> Tensor:
-        return torch.cat([torch.linalg.solve_triangular(root.T, even[:-1], upper=True), even[-1:]])
+    even, bias = (start[:-1].T @ root).requires_grad_(), start[-1].clone().requires_grad_()  # (classes, D), (classes,)
+    solver = torch.optim.LBFGS(
+        [even, bias], max_iter=200, tolerance_grad=1e-5, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         solver.zero_grad()
-        w = weights()
-        value = F.cross_entropy(scores(w, x), labels) + l2 / 2 * w[:-1].square().sum()
+        weight = torch.linalg.solve_triangular(root, even, upper=False, left=False)  # (classes, D)
+        value = F.cross_entropy(F.linear(x, weight, bias), labels) + l2 / 2 * weight.square().sum()
         value.backward()
         return value
 
     solver.step(loss)
-    return weights().detach()
+    weight = torch.linalg.solve_triangular(root, even.detach(), upper=False, left=False)
+    return torch.cat([weight.T, bias.detach().unsqueeze(0)])
 
 
 def scores(weights: Tensor, x: Tensor) -> Tensor:
