@@ -3,7 +3,8 @@
 __version__ = "0.1.0"
 
 from minimim import data, evaluate, masking, methods
+from minimim.bundled import bundled
 from minimim.patches import patchify, unpatchify
 from minimim.train.state import load, save
 
-__all__ = ["data", "evaluate", "load", "masking", "methods", "patchify", "save", "unpatchify"]
+__all__ = ["bundled", "data", "evaluate", "load", "masking", "methods", "patchify", "save", "unpatchify"]

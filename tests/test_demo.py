@@ -11,6 +11,8 @@ from minimim.config import TrainConfig
 from minimim.presets import PRESETS, Preset
 from minimim.train.interrupt import Interrupt
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tiny(monkeypatch):

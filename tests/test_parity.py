@@ -75,6 +75,7 @@ def test_the_gradients_are_hugging_faces(transformers, sizes):
     assert_equal(mine, {n: p.grad for n, p in model.named_parameters() if p.grad is not None})
 
 
+@pytest.mark.slow
 def test_vit_base_on_one_image_of_224_is_hugging_faces_and_timms(transformers, with_timm):
     method = build_mae(image_size=224, patch_size=16, size="base")
     for dtype in (torch.float32, torch.float64):

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from minimim.train import checkpoint
 
+pytestmark = pytest.mark.slow
+
 RUNS = [(case, 2) for case in together.CASES] + [(case, 3) for case in together.THREE]
 
 

@@ -17,6 +17,8 @@ from helpers import build, raw
 from minimim.data import Images
 from minimim.train import TrainConfig, checkpoint, settled, train
 
+pytestmark = pytest.mark.slow
+
 STEPS = 30
 COMMON = {"epochs": 9, "batch_size": 12, "lr": 5e-3, "device": "cpu", "log_every": 1}
 CASES = {  # options of the recipe, settings of the run

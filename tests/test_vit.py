@@ -27,6 +27,14 @@ def test_fused_attention_is_the_explicit_formula():
     torch.testing.assert_close(attention.weights(x).sum(-1), torch.ones(2, 4, 5))
 
 
+def test_attention_in_bf16_is_attention_up_to_its_digits():
+    attention, x = Attention(64, 4), torch.randn(2, 50, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        short = attention(x)
+    assert short.dtype == torch.bfloat16
+    torch.testing.assert_close(short.float(), attention(x), atol=0.01, rtol=0)
+
+
 def test_hidden_pixels_never_reach_an_encoder_that_drops():
     model, mask = vit(), mask_by_noise(torch.rand(2, 16), 4)
     x = images().requires_grad_()

@@ -1,7 +1,5 @@
 """One optimiser step, for every method: (forward, backward) × accumulation; clip; step; after_step."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +52,9 @@ class Stepper:
             for name, value in output.metrics.items():
                 metrics[name] = metrics.get(name, 0.0) + value / len(parts)
 
-        norm = nn.utils.clip_grad_norm_(self.learning, config.clip or math.inf)
+        norm = nn.utils.get_total_norm([p.grad for p in self.learning if p.grad is not None])
+        if config.clip:
+            nn.utils.clip_grads_with_norm_(self.learning, config.clip, norm)
         loss = summed(losses) / world()
         bad = ~(loss.isfinite() & norm.isfinite())
         self.first_bad = torch.where(bad & (self.first_bad < 0), step, self.first_bad)

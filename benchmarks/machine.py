@@ -1,0 +1,78 @@
+"""What every benchmark shares: a clock that waits for the device, the machine in words, and the file that keeps results."""
+
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds(work, device: str, times: int = 1) -> float:
+    """How long one call of `work` takes, the mean of several in a row, with everything that the device still owes."""
+    wait(device)
+    began = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait(device)
+    return (time.perf_counter() - began) / times
+
+
+def quartiles(values: list[float]) -> dict[str, float]:
+    """The median and the quartiles around it."""
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "low": low, "high": high}
+
+
+def wait(device: str) -> None:
+    """Until the device has done all that it was asked."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def kind(device: str) -> str:
+    """A short name for file names: "cpu", or the GPU's."""
+    return "cpu" if device == "cpu" else re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower())
+
+
+def machine(device: str) -> str:
+    """The machine in plain words."""
+    if device == "cuda":
+        return f"one {torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB"
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", info.read_text()) if info.exists() else None
+    name = model[1] if model else platform.machine()
+    return f"{os.cpu_count()} CPU cores, {name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def version(package: str) -> str | None:
+    """The version that is installed, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def write(name: str, device: str, seed: int, results: dict, out: Path) -> Path:
+    """Keep results as JSON in out/name-<device kind>.json, with how they were made."""
+    packages = ("minimim", "torch", "timm", "transformers", "lightly")
+    about = {
+        "command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(),
+        "machine": machine(device),
+        "threads": torch.get_num_threads(),
+        "seed": seed,
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}-{kind(device)}.json"
+    path.write_text(json.dumps({**about, **results}, indent=1) + "\n")
+    print(f"written to {path}")
+    return path

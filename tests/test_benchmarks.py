@@ -1,0 +1,109 @@
+"""The benchmarks run by their command, keep what they saw, and race models that do the same."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import generator
+
+from minimim.interop import load
+
+pytestmark = pytest.mark.slow
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import peers
+
+    return peers
+
+
+def run(script, out, monkeypatch):
+    """What `python benchmarks/<script> --smoke` writes, by the name of the file."""
+    threads, path = torch.get_num_threads(), BENCHMARKS / script
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(sys, "argv", [str(path), "--smoke", "--device", "cpu", "--out", str(out)])
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        torch.set_num_threads(threads)
+    return {path.stem: json.loads(path.read_text()) for path in out.glob("*.json")}
+
+
+def test_throughput_sets_ours_beside_every_peer(tmp_path, monkeypatch, capsys):
+    written = run("throughput.py", tmp_path, monkeypatch)["throughput-cpu"]
+    assert written["command"].startswith("python benchmarks/throughput.py --smoke") and written["seed"] == 0
+    for mode in written["measured"]:
+        names = {"minimim", "transformers", "timm", "lightly"} - set(mode["absent"])
+        assert set(mode["images_per_second"]) == names and set(mode["ours_against"]) == names - {"minimim"}
+        assert all(r["low"] <= r["median"] <= r["high"] for r in mode["ours_against"].values())
+        assert 0 < mode["share"] < 1.5 and all(why in capsys.readouterr().out for why in mode["absent"].values())
+    assert [mode["dtype"] for mode in written["measured"]] == ["float32", "bfloat16"]
+
+
+def test_cost_falls_with_the_mask_ratio_and_climbs_with_the_size(tmp_path, monkeypatch):
+    written = run("cost.py", tmp_path, monkeypatch)
+    work = {name: [row["flops_per_image"] for row in written[f"cost-{name}-cpu"]["measured"]] for name in ("mask", "size")}
+    assert work["mask"] == sorted(work["mask"], reverse=True) and len(set(work["mask"])) == 5
+    assert work["size"] == sorted(set(work["size"]))
+    assert written["cost-probe-cpu"]["measured"][0]["accuracy"] > 0.2  # of 10 classes
+
+
+def test_the_operations_that_are_counted_are_those_of_the_products(peers):
+    from throughput import flops
+
+    setting = peers.Setting(16, 4, "micro", {})
+    dim, decoder_dim, pixels, visible, patches = 128, 64, 48, 4, 16
+
+    def block(dim, tokens):  # qkv, proj, fc1, fc2, and the two products of attention
+        return 12 * dim * dim * tokens + 2 * dim * tokens * tokens
+
+    embed = visible * pixels * dim
+    rest = 4 * block(dim, 1 + visible) + (1 + visible) * dim * decoder_dim
+    rest += 2 * block(decoder_dim, 1 + patches) + (1 + patches) * decoder_dim * pixels
+    # Each product costs two operations a pair, and twice as much again on the way back; pixels need no gradient.
+    assert flops(peers.Ours(setting), torch.randn(2, 3, 16, 16)) == 2 * (2 * embed + 3 * rest)
+
+
+@pytest.mark.parametrize("name", ["transformers", "timm", "lightly"])
+def test_a_peer_computes_our_loss_and_our_gradient(peers, name):
+    pytest.importorskip(name)
+    setting = peers.Setting(16, 4, "micro", {})
+    ours, theirs = peers.Ours(setting).double(), peers.PEERS[name](setting).double()
+    with torch.no_grad():
+        for p in theirs.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    loaded = load(ours.method, official(theirs, name))
+    assert loaded.decoder and not loaded.ignored
+    images = torch.randn(3, 3, 16, 16, generator=generator(), dtype=torch.float64)
+    noise = torch.rand(3, 16, generator=generator(1), dtype=torch.float64)
+    one, two = ours(images, noise=noise), theirs(images, noise=noise)
+    torch.testing.assert_close(one, two, rtol=1e-10, atol=0)
+    assert not torch.allclose(one, ours(images, noise=1 - noise))
+    one.backward(), two.backward()
+    mine = ours.method.encoder.patch_embed.proj.weight.grad
+    other = next(p.grad for n, p in theirs.named_parameters() if n.endswith(("proj.weight", "projection.weight")))
+    torch.testing.assert_close(mine, other, rtol=1e-8, atol=1e-12)
+
+
+def official(model, name):
+    """A peer's weights in a spelling that minimim reads."""
+    weights = model.state_dict()
+    if name == "transformers":
+        return {n.removeprefix("model."): p for n, p in weights.items()}
+    if name == "timm":
+        return weights
+    renamed = {"embed.": "decoder_embed.", "pred.": "decoder_pred.", "decoder.mask_token": "mask_token"}
+    renamed |= {"decoder.": "decoder_", "encoder.vit.": ""}
+    spelt = {}
+    for n, p in weights.items():
+        if n != "encoder.mask_token":  # lightly's encoder carries one that MAE does not use
+            old = next(prefix for prefix in renamed if n.startswith(prefix))
+            spelt[renamed[old] + n.removeprefix(old)] = p
+    return spelt
