@@ -260,17 +260,18 @@ def test_the_l2_is_chosen_on_rows_that_were_not_fitted(fits):
 
 
 @pytest.mark.parametrize(
-    "held_out, best, tried",
+    "held_out, best, tried, error",
     [
-        ([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 1e-5, 6),  # still better: all are tried
-        ([0.5, 0.9, 0.6, 0.6, 1.0, 1.0], 1e-1, 4),  # two in a row do worse
-        ([0.5, 0.9, 0.6, 0.9, 0.6, 0.6], 1e-1, 6),  # not in a row; of equals the strongest
-        ([0.9, 0.5, 0.5, 1.0, 1.0, 1.0], 1.0, 3),
+        ([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 1e-5, 6, 0.2),  # still better: all are tried
+        ([0.5, 0.9, 0.6, 0.6, 1.0, 1.0], 1e-1, 4, 0.2),  # two in a row do worse
+        ([0.5, 0.9, 0.6, 0.9, 0.6, 0.6], 1e-1, 6, 0.2),  # not in a row; of equals the strongest
+        ([0.9, 0.5, 0.5, 1.0, 1.0, 1.0], 1.0, 3, 0.2),
+        ([0.5, 0.9, 0.6, 0.9, 0.6, 0.6], 1e-1, 3, 0.09),  # one does worse by more than three standard errors
     ],
 )
-def test_from_strong_to_weak_until_two_in_a_row_do_worse(monkeypatch, fits, held_out, best, tried):
+def test_from_strong_to_weak_until_it_does_worse(monkeypatch, fits, held_out, best, tried, error):
     answers = iter([*held_out[:tried], 0.3])
-    monkeypatch.setattr("minimim.evaluate.probe.accuracy", lambda *_, **details: Score(next(answers), 0, 1, details))
+    monkeypatch.setattr("minimim.evaluate.probe.accuracy", lambda *_, **details: Score(next(answers), error, 1, details))
     score = linear_probe(cloud(30), cloud(30))
     assert score.details == {"l2": best, "held_out": held_out[:tried][[1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5].index(best)]}
     assert [l2 for _, l2, _ in fits] == [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5][:tried] + [best] and score.value == 0.3

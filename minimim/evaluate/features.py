@@ -28,7 +28,7 @@ class Features:
 
 
 @torch.no_grad()
-def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", batch_size: int = 500) -> Features:
+def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", batch_size: int = 200) -> Features:
     """The features of a set of Images (or OnDisk), by anything that has `features(images, layer, pool)`.
 
     The encoder works where it is, in eval mode, and is left as it was found.
@@ -40,7 +40,7 @@ def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", 
     return Features(torch.cat(rows), images.labels, f"{fingerprint(encoder)}, layer {layer}, {pool}")
 
 
-def raw_pixels(images, batch_size: int = 500) -> Features:
+def raw_pixels(images, batch_size: int = 200) -> Features:
     """The first floor: the pixels themselves, in [0, 1], (n, C·H·W)."""
     rows = [x.flatten(1).float() / 255 for x in in_order(images, batch_size, "cpu")]
     return Features(torch.cat(rows), images.labels, "raw pixels")

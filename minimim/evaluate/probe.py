@@ -15,8 +15,8 @@ def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 
     """Accuracy of a linear classifier on the test features.
 
     Features are standardised by the train part. The L2 penalty is chosen on a held-out part of the train features, from
-    strong to weak, each fit beginning where the last one ended, until two in a row do worse; then all train features are
-    fitted once more. details: the chosen l2, and held_out, the accuracy it was chosen by.
+    strong to weak, each fit beginning where the last one ended, until two in a row do worse, or one does so by more than
+    three standard errors; then all train features are fitted once more. details: the chosen l2, and held_out, the accuracy it was chosen by.
     Raises UserError for missing labels and for features that were not made alike.
     """
     check(train, test)
@@ -28,8 +28,10 @@ def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 
     steepness, seen, weights = covariance(x), {}, None
     for l2 in l2s:
         weights = fit(x, pupil.labels, classes, l2, steepness, weights)
-        seen[l2] = accuracy(predict(weights, judged), judge.labels).value
-        if max(seen.values()) > max(list(seen.values())[-2:]):
+        score = accuracy(predict(weights, judged), judge.labels)
+        seen[l2] = score.value
+        most = max(seen.values())
+        if most > max(list(seen.values())[-2:]) or most - score.value > 3 * score.stderr:
             break
     best = max(seen, key=seen.get)
     x, tested = standardise(train.x, test.x)
