@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SET_UP := requirements.lock requirements-test.lock pyproject.toml
 
-.PHONY: setup demo test test-fast lab lint lock
+.PHONY: setup demo test test-fast lab lint exercises grade lock
 
 setup: .venv/lab  ## make .venv and install what a learner needs
 demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
@@ -18,6 +18,10 @@ test-fast: .venv/test  ## the quick part of the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
 lint: .venv/test
 	$(BIN)/python -m ruff check .
+exercises: .venv/test  ## make exercises/ from solutions/
+	$(BIN)/python scripts/problem_sets.py generate
+grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before
+	$(BIN)/python scripts/problem_sets.py grade "$(FOLDER)"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else "minimim needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'

@@ -78,7 +78,9 @@ def add_fields(parser: argparse.ArgumentParser, cls, *, defaults=None) -> None:
     defaults: an object whose values are shown in the help, while the options themselves stay None when not given.
     """
     for field in fields(cls):
-        if "help" in field.metadata:
+        if field.metadata.get("positional"):
+            parser.add_argument(field.name, help=field.metadata["help"], metavar=field.name.upper())
+        elif "help" in field.metadata:
             default = getattr(defaults, field.name) if defaults else field.default
             text = field.metadata["help"] + (f" ({shown(default)})" if default not in (None, False, "") else "")
             add_one(parser, field.name, field.type, None if defaults else default, text)

@@ -11,6 +11,11 @@ def option(default, text: str):
     return field(default=default, metadata={"help": text})
 
 
+def argument(text: str):
+    """A field that is asked for by its place, without a flag."""
+    return field(metadata={"help": text, "positional": True})
+
+
 @dataclass
 class TrainConfig:
     """Everything about a training run that is not the method or the data. Raises UserError for values that cannot be."""

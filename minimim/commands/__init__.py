@@ -2,6 +2,7 @@
 that a notebook can write `Pretrain(data="folder:PICS/train", out="runs/pics").run()`."""
 
 from minimim.commands.bench import Bench
+from minimim.commands.check import Check
 from minimim.commands.demo import Demo
 from minimim.commands.doctor import Doctor
 from minimim.commands.finetune import Finetune
@@ -19,7 +20,8 @@ COMMANDS = {
     "bench": Bench,
     "doctor": Doctor,
     "work": Work,
+    "check": Check,
     "lab": Lab,
 }
 
-__all__ = ["COMMANDS", "Bench", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Pretrain", "Probe", "Work"]
+__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Pretrain", "Probe", "Work"]

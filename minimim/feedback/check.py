@@ -1,0 +1,143 @@
+"""How a learner's answer is checked: on several inputs, against a slow plain loop, and with the mistake named.
+
+A Task knows its truth, the inputs to try, and the mistakes that people make. An answer that is wrong is compared with
+each mistake's own output: where they agree, the learner is told which mistake it is.
+"""
+
+import copy
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Arguments = dict[str, Any]
+
+
+class WrongAnswer(AssertionError):
+    """What a check says of an answer that is not right yet. A notebook shows the sentence alone, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+@dataclass
+class Task:
+    """One task. name: "ps1.3"; function: what the learner's function is called; truth: arguments → the right answer, by a
+    slow loop; cases: (words, arguments) pairs to try; mistakes: sentence → a function that makes this mistake;
+    draw: (yours, expected, arguments) → None, a picture that shows the difference; close: (rtol, atol) for floats."""
+
+    name: str
+    function: str
+    truth: Callable
+    cases: Callable[[], Iterable[tuple[str, Arguments]]]
+    mistakes: dict[str, Callable] = field(default_factory=dict)
+    draw: Callable | None = None
+    close: tuple[float, float] = (1e-4, 1e-5)
+
+
+def examine(task: Task, answer: Callable) -> int:
+    """Try an answer on every case of a task, and return how many there are. Raises WrongAnswer at the first that fails."""
+    tried = 0
+    for words, arguments in task.cases():
+        mine = attempt(task, answer, words, arguments)
+        expected = task.truth(**copy.deepcopy(arguments))
+        problem = difference(mine, expected, task.close)
+        if problem:
+            raise WrongAnswer(explain(task, answer, words, arguments, mine, expected, problem))
+        tried += 1
+    return tried
+
+
+def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> Any:
+    """The answer for one case; its own errors become sentences, and changed arguments a complaint."""
+    given = copy.deepcopy(arguments)
+    try:
+        mine = answer(**given)
+    except NotImplementedError:
+        raise WrongAnswer(f"{task.name}: {task.function} is not written yet") from None
+    except Exception as error:  # noqa: BLE001 (whatever the learner's code raises)
+        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else "?"
+        raise WrongAnswer(
+            f"{task.name}: {task.function} raised {type(error).__name__} in its line {line}, on {words}: {error}"
+        ) from None
+    for name, value in arguments.items():
+        if isinstance(value, Tensor) and not torch.equal(value, given[name]):
+            raise WrongAnswer(f"{task.name}: {task.function} changed its argument {name}; work on a copy of it")
+    return mine
+
+
+def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
+    """What tells an answer from the expected one, in words; nothing when they agree."""
+    if isinstance(expected, tuple):
+        if not isinstance(mine, tuple | list) or len(mine) != len(expected):
+            return f"{len(expected)} results were asked for, in a tuple"
+        parts = [difference(m, e, close) for m, e in zip(mine, expected, strict=True)]
+        return next((f"result {n + 1} of {len(parts)}: {text}" for n, text in enumerate(parts) if text), "")
+    if not isinstance(mine, Tensor):
+        return f"a tensor was asked for, and it returned {type(mine).__name__}"
+    if mine.shape != expected.shape:
+        return f"its shape is {tuple(mine.shape)}, and {tuple(expected.shape)} was asked for"
+    if (mine.dtype == torch.bool) != (expected.dtype == torch.bool):
+        if expected.dtype == torch.bool:
+            return f"a 0/1 mask ({mine.dtype}) where True/False was asked: in this course True means hidden, see lesson 02"
+        return f"it returned True/False where numbers were asked ({expected.dtype})"
+    if expected.is_floating_point() and mine.dtype != expected.dtype:
+        return f"it turned {expected.dtype} numbers into {mine.dtype}"
+    if expected.is_floating_point():
+        same = torch.isclose(mine, expected, rtol=close[0], atol=close[1], equal_nan=True)
+    else:
+        same = mine == expected
+    wrong = int((~same).sum())
+    return f"{wrong} of {same.numel()} values differ" if wrong else ""
+
+
+def explain(task: Task, answer, words: str, arguments: Arguments, mine, expected, problem: str) -> str:
+    """The sentence for a wrong answer: the mistake by name where one is recognised, else what differs."""
+    named = recognise(task, answer)
+    if task.draw and shapes(mine) == shapes(expected):
+        task.draw(mine, expected, arguments)
+    return f"{task.name}: {named}" if named else f"{task.name}: on {words}, {problem}"
+
+
+def recognise(task: Task, answer: Callable) -> str | None:
+    """The mistake that gives the same as the answer wherever the two can be compared, and somewhere not what is right."""
+    seen = []  # (arguments, mine, what is right), wherever the answer gives one
+    for _, arguments in task.cases():
+        with suppress(Exception):
+            mine = answer(**copy.deepcopy(arguments))
+            seen.append((arguments, mine, task.truth(**copy.deepcopy(arguments))))
+    for sentence, mistaken in task.mistakes.items():
+        agreed, differed = True, False
+        for arguments, mine, right in seen:
+            try:
+                theirs = mistaken(**copy.deepcopy(arguments))
+            except Exception:  # noqa: BLE001, S112 (a mistake may not be possible on every input)
+                continue
+            if difference(mine, theirs, task.close):
+                agreed = False
+                break
+            differed |= bool(difference(theirs, right, task.close))
+        if agreed and differed:
+            return sentence
+    return None
+
+
+def shapes(result: Any) -> Any:
+    """The shape of a tensor, or of each in a tuple; None for anything else."""
+    if isinstance(result, tuple | list):
+        return [shapes(part) for part in result]
+    return result.shape if isinstance(result, Tensor) else None
+
+
+def variants(arguments: Arguments) -> Iterable[tuple[str, Arguments]]:
+    """The same input in other clothes: as it is, in float64, and with rows that do not lie side by side in memory."""
+
+    def mapped(change: Callable) -> Arguments:
+        return {n: change(v) if isinstance(v, Tensor) and v.is_floating_point() else v for n, v in arguments.items()}
+
+    yield "the plain input", arguments
+    yield "float64 input", mapped(Tensor.double)
+    yield "input that is not contiguous", mapped(lambda x: x.transpose(0, -1).contiguous().transpose(0, -1))
