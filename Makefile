@@ -3,6 +3,8 @@ PYTHON ?= python3
 SEED ?= 0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+NBVAL := --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 SET_UP := requirements.lock requirements-test.lock pyproject.toml
 
 .PHONY: setup demo test test-fast lab lint exercises grade lock
@@ -12,10 +14,12 @@ demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
 	$(BIN)/minimim demo --seed $(SEED)
 lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/minimim lab
-test: .venv/test  ## everything, with parity against timm and transformers
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: .venv/test  ## everything, with parity against timm and transformers, and every notebook run
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval $(NBVAL) notebooks
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval-lax $(NBVAL) solutions
 test-fast: .venv/test  ## the quick part of the tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 lint: .venv/test
 	$(BIN)/python -m ruff check .
 exercises: .venv/test  ## make exercises/ from solutions/
