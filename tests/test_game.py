@@ -1,0 +1,72 @@
+"""The game of masked pictures: what is asked, what counts as right, and what a click or a key does."""
+
+import pytest
+import torch
+
+from minimim.errors import UserError
+from minimim.show.game import Game, Question, score
+
+NAMES = ("bag", "coat", "dress")
+
+
+def questions():
+    """Six pictures: bag, coat, dress, bag, coat, dress; random and block in turns, half of them with little hidden."""
+    return [
+        Question(torch.zeros(3, 16, 16, dtype=torch.uint8), NAMES[n % 3], ("random", "block")[n % 2], 0.15 if n < 3 else 0.9)
+        for n in range(6)
+    ]
+
+
+def test_only_the_right_name_counts():
+    right = {n: NAMES[n % 3] for n in range(6)}
+    assert score(questions(), right, "ratio") == {0.15: (3, 3), 0.9: (3, 3)}
+    wrong = {n: NAMES[(n + 1) % 3] for n in range(6)}
+    assert score(questions(), wrong, "ratio") == {0.15: (0, 3), 0.9: (0, 3)}
+    assert score(questions(), {**right, 0: "coat"}, "kind") == {"block": (3, 3), "random": (2, 3)}
+
+
+def test_what_was_not_answered_does_not_count():
+    assert score(questions(), {0: "bag", 5: "bag"}, "ratio") == {0.15: (1, 1), 0.9: (0, 1)}
+    assert score(questions(), {}, "ratio") == {}
+
+
+def test_answers_are_numbered_in_the_order_of_asking_and_end_with_the_last():
+    game = Game(questions(), NAMES)
+    for n in range(8):
+        assert game.over == (n >= 6)
+        game.answer(NAMES[n % 3])
+    assert game.answers == {n: NAMES[n % 3] for n in range(6)}
+
+
+def test_a_name_that_is_no_choice_is_refused_and_the_picture_stays():
+    game = Game(questions(), NAMES)
+    with pytest.raises(UserError, match="did you mean 'coat'"):
+        game.answer("coats")
+    assert game.answers == {}
+
+
+def test_buttons_and_digits_give_the_same_answers():
+    pytest.importorskip("ipywidgets")
+    game = Game(questions(), NAMES)
+    line, image, key, row = game.play().children
+    first = image.value
+    row.children[1].click()
+    key.value = "2"
+    assert game.answers == {0: "coat", 1: "dress"} and key.value == ""
+    for typed in ("7", "x", "-1", ""):
+        key.value = typed
+    assert len(game.answers) == 2 and "3 of 6" in line.value
+    for _ in range(5):
+        key.value = "0"
+    assert game.over and len(game.answers) == 6 and "done" in line.value and image.value[:4] == first[:4] == b"\x89PNG"
+
+
+def test_each_question_shows_its_own_picture():
+    pytest.importorskip("ipywidgets")
+    asked = questions()
+    asked[1].picture = asked[1].picture + 200
+    game = Game(asked, NAMES)
+    _, image, _, row = game.play().children
+    before = image.value
+    row.children[0].click()
+    assert image.value != before
