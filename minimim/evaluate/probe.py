@@ -50,8 +50,10 @@ def fit(x: Tensor, labels: Tensor, classes: int, l2: float, steepness: Tensor, s
     steepness: the covariance of such features, (D, D). Neighbouring pixels are so alike that L-BFGS alone needs hundreds
     of steps; in coordinates in which the loss is about equally steep everywhere, a few dozen. The minimum is the same.
     """
-    floor = (l2 + 1e-4) * torch.eye(x.shape[1])  # keeps what follows positive where features hardly vary
+    unit = torch.eye(x.shape[1])  # (D, D)
+    floor = (l2 + 1e-4) * unit  # keeps what follows positive where features hardly vary
     root = torch.linalg.cholesky(steepness * (classes - 1) / classes**2 + floor)  # (D, D), of the curvature at zero
+    back = torch.linalg.solve_triangular(root, unit, upper=False)  # (D, D), undoes the root
     start = torch.zeros(x.shape[1] + 1, classes) if start is None else start
     even, bias = (start[:-1].T @ root).requires_grad_(), start[-1].clone().requires_grad_()  # (classes, D), (classes,)
     solver = torch.optim.LBFGS(
@@ -60,14 +62,13 @@ def fit(x: Tensor, labels: Tensor, classes: int, l2: float, steepness: Tensor, s
 
     def loss() -> Tensor:
         solver.zero_grad()
-        weight = torch.linalg.solve_triangular(root, even, upper=False, left=False)  # (classes, D)
+        weight = even @ back  # (classes, D)
         value = F.cross_entropy(F.linear(x, weight, bias), labels) + l2 / 2 * weight.square().sum()
         value.backward()
         return value
 
     solver.step(loss)
-    weight = torch.linalg.solve_triangular(root, even.detach(), upper=False, left=False)
-    return torch.cat([weight.T, bias.detach().unsqueeze(0)])
+    return torch.cat([(even.detach() @ back).T, bias.detach().unsqueeze(0)])
 
 
 def scores(weights: Tensor, x: Tensor) -> Tensor:
