@@ -39,11 +39,12 @@ def run(script, out, monkeypatch):
 def test_throughput_sets_ours_beside_every_peer(tmp_path, monkeypatch, capsys):
     written = run("throughput.py", tmp_path, monkeypatch)["throughput-cpu"]
     assert written["command"].startswith("python benchmarks/throughput.py --smoke") and written["seed"] == 0
+    told = capsys.readouterr().out
     for mode in written["measured"]:
         names = {"minimim", "transformers", "timm", "lightly"} - set(mode["absent"])
         assert set(mode["images_per_second"]) == names and set(mode["ours_against"]) == names - {"minimim"}
         assert all(r["low"] <= r["median"] <= r["high"] for r in mode["ours_against"].values())
-        assert 0 < mode["share"] < 1.5 and all(why in capsys.readouterr().out for why in mode["absent"].values())
+        assert 0 < mode["share"] < 1.5 and all(why in told for why in mode["absent"].values())
     assert [mode["dtype"] for mode in written["measured"]] == ["float32", "bfloat16"]
 
 

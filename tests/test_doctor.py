@@ -1,5 +1,7 @@
 """The doctor: a line for each thing, what to do about it, and an exit code."""
 
+from importlib import import_module
+
 import pytest
 
 from minimim.commands import Doctor, doctor
@@ -20,7 +22,7 @@ def test_what_is_missing_comes_with_what_to_do(capsys, monkeypatch, needed, code
 
 
 def test_damaged_images_a_wrong_python_and_a_locked_folder_are_found(monkeypatch):
-    monkeypatch.setattr("minimim.data.fashion.SHA256", "0" * 64)
+    monkeypatch.setattr(import_module("minimim.data.fashion"), "SHA256", "0" * 64)
     monkeypatch.setattr(doctor, "PYTHONS", ((2, 7), (2, 8)))
     monkeypatch.setattr(doctor.tempfile, "TemporaryDirectory", lambda dir: (_ for _ in ()).throw(OSError("locked")))
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
