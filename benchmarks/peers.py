@@ -18,12 +18,14 @@ from minimim.vit import SIZES
 
 @dataclass
 class Setting:
-    """image_size, patch_size: pixels; size: a name in minimim.vit.SIZES; batch: images a step, by kind of device."""
+    """image_size, patch_size: pixels; size: a name in minimim.vit.SIZES; batch: images a step, by kind of device;
+    times: steps that are timed as one on a CPU."""
 
     image_size: int
     patch_size: int
     size: str
     batch: dict[str, int]
+    times: int = 1
 
     @property
     def patches(self) -> int:

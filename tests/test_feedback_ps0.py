@@ -188,3 +188,8 @@ def test_each_known_mistake_is_told_by_its_own_sentence(task):
         with pytest.raises(WrongAnswer) as told:
             check(task.name, mistaken)
         assert str(told.value) == f"{task.name}: {sentence}"
+
+
+def test_an_answer_with_other_arguments_is_told_which_it_must_take():
+    with pytest.raises(WrongAnswer, match="must take the arguments images, ids, by these names"):
+        check("ps0.2", lambda pictures, ids: pictures)

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -9,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minimim import data, methods
 from minimim.config import option
+from minimim.errors import UserError, unknown
 from minimim.train.loop import compile_parts
 from minimim.train.processes import pick_device
 from minimim.train.processes import precision as dtype_of
@@ -17,7 +19,8 @@ from minimim.train.step import Stepper, adamw
 
 @dataclass
 class Bench:
-    """Time whole training steps of a method on this machine, augmentation and optimiser included."""
+    """Time whole training steps of a method on this machine, augmentation and optimiser included, and say which setting
+    is the fastest."""
 
     method: str = option("mae", "which; see `minimim methods`")
     image_size: int | tuple[int, ...] = option(32, "pixels: a side, or height and width")
@@ -25,24 +28,39 @@ class Bench:
     size: str = option("micro", "of the encoder: micro, tiny, small, base or large")
     batch_size: int = option(64, "images a step")
     rounds: int = option(10, "how often each setting is timed")
-    precision: str = option("auto", "auto, fp32 or bf16")
+    precision: str = option("all", "all (fp32 and bf16), fp32 or bf16")
     compile: bool = option(False, "also time the compiled model; compiling takes a minute or more")
     device: str = option("auto", "auto, cpu, cuda or mps")
     options: dict = field(default_factory=dict)  # of the recipe
 
     def run(self) -> int:
-        """Print images/s, the middle of all rounds with the fastest and the slowest, for each setting."""
+        """Print images/s for each setting, the middle of all rounds with the slowest and the fastest, and what to ask for."""
         device = pick_device(self.device)
-        dtype = dtype_of(self.precision, device)
         images = data.load("scenes", count=self.batch_size, image_size=self.image_size).images.to(device)
-        print(f"{self.method} {self.size}/{self.patch_size}, batch {self.batch_size}, {dtype}, {device}, {torch.get_num_threads()} threads")
-        for compiled in (False, True)[: 1 + self.compile]:
-            rates = sorted(self.batch_size / s for s in self.seconds(images, dtype, compiled))
-            middle = statistics.median(rates)
-            print(f"  {'compiled' if compiled else 'eager':9} {middle:9.1f} images/s ({rates[0]:.1f} to {rates[-1]:.1f})")
-        flops = self.flops(images)
-        print(f"  {flops / 1e9:.3f} GFLOP of matrix products an image, so {flops * middle / 1e9:.0f} GFLOP/s")
+        print(f"{self.method} {self.size}/{self.patch_size}, batch {self.batch_size}, {device}, {torch.get_num_threads()} threads")
+        found = {}
+        for name in self.precisions(device):
+            for compiled in (False, True)[: 1 + self.compile]:
+                rates = sorted(self.batch_size / s for s in self.seconds(images, dtype_of(name, device), compiled))
+                flags = f"--precision {name}" + " --compile" * compiled
+                found[flags] = statistics.median(rates)
+                print(f"  {flags:28} {found[flags]:9.1f} images/s ({rates[0]:.1f} to {rates[-1]:.1f})")
+        flags, flops = max(found, key=found.get), self.flops(images)
+        print(f"  {flops / 1e9:.3f} GFLOP of matrix products an image, so {flops * found[flags] / 1e9:.0f} GFLOP/s at best")
+        print(f"  fastest here: {flags}")
         return 0
+
+    def precisions(self, device) -> list[str]:
+        """Those to time: both, but bf16 only where the device has it. Raises UserError for a name that is none."""
+        if self.precision not in ("all", "fp32", "bf16"):
+            raise unknown("precision", self.precision, ["all", "fp32", "bf16"])
+        if self.precision != "all":
+            return [self.precision]
+        names = ["fp32"]
+        with suppress(UserError):
+            dtype_of("bf16", device)
+            names.append("bf16")
+        return names
 
     def create(self, device) -> methods.Method:
         """A fresh method."""

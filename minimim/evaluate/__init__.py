@@ -8,7 +8,8 @@ from minimim.evaluate.features import Features, extract, raw_pixels
 from minimim.evaluate.finetune import FinetuneConfig, finetune
 from minimim.evaluate.knn import knn
 from minimim.evaluate.probe import linear_probe
+from minimim.evaluate.regression import place_and_size, regression_probe
 from minimim.evaluate.score import Score
 
 __all__ = ["Features", "FinetuneConfig", "Score", "compare", "extract", "finetune", "floors", "knn", "linear_probe"]
-__all__ += ["monitor", "raw_pixels", "sweep", "table"]
+__all__ += ["monitor", "place_and_size", "raw_pixels", "regression_probe", "sweep", "table"]

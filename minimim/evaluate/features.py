@@ -69,6 +69,11 @@ def check_labels(train, test) -> None:
 def check(train: Features, test: Features) -> None:
     """Raise UserError for labels that cannot be used, or when train and test features were not made in the same way."""
     check_labels(train, test)
+    check_alike(train, test)
+
+
+def check_alike(train: Features, test: Features) -> None:
+    """Raise UserError when train and test features were not made in the same way."""
     if train.made_by != test.made_by:
         raise UserError(
             f"train features were made by {train.made_by}, test features by {test.made_by}: "

@@ -5,6 +5,7 @@ each mistake's own output: where they agree, the learner is told which mistake i
 """
 
 import copy
+import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,6 +55,12 @@ def examine(task: Task, answer: Callable) -> int:
 def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> Any:
     """The answer for one case; its own errors become sentences, and changed arguments a complaint."""
     given = copy.deepcopy(arguments)
+    with suppress(ValueError):  # a built-in function may have no signature
+        try:
+            inspect.signature(answer).bind(**given)
+        except TypeError:
+            names = ", ".join(arguments)
+            raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, by these names") from None
     try:
         mine = answer(**given)
     except NotImplementedError:
@@ -82,7 +89,7 @@ def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
         return f"its shape is {tuple(mine.shape)}, and {tuple(expected.shape)} was asked for"
     if (mine.dtype == torch.bool) != (expected.dtype == torch.bool):
         if expected.dtype == torch.bool:
-            return f"a 0/1 mask ({mine.dtype}) where True/False was asked: in this course True means hidden, see lesson 02"
+            return f"a 0/1 mask ({mine.dtype}) where True/False was asked: what True means is a convention, see lesson 02"
         return f"it returned True/False where numbers were asked ({expected.dtype})"
     if expected.is_floating_point() and mine.dtype != expected.dtype:
         return f"it turned {expected.dtype} numbers into {mine.dtype}"
