@@ -105,8 +105,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a question's name: mask ratio, decoder depth or target")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one question, one seed")
     args = parser.parse_args()
+    if args.smoke:
+        args.seeds, args.only = [0], "target"
     device = pick_device(args.device)
     count, labels, steps = (256, 200, 3) if args.smoke else (IMAGES, LABELLED, STEPS)
     images = data.load("scenes", count=count)

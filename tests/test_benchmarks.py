@@ -56,6 +56,19 @@ def test_cost_falls_with_the_mask_ratio_and_climbs_with_the_size(tmp_path, monke
     assert written["cost-probe-cpu"]["measured"][0]["accuracy"] > 0.2  # of 10 classes
 
 
+def test_quality_measures_each_recipe_once_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    written = run("quality.py", tmp_path, monkeypatch)["quality-cpu"]
+    assert [row["options"]["normalize_target"] for row in written["runs"]] == [False, True]
+    assert set(written["floors"]) == {"random_init", "raw_pixels"}
+    for row in written["runs"]:
+        assert row["loss"][-1][0] == written["steps"] and row["hidden_error_over_hole_filler"] > 0 and len(row["off"]) == 3
+    (tmp_path / "quality-cpu.json").write_text(json.dumps(written | {"runs": written["runs"][1:]}))
+    capsys.readouterr()
+    again = run("quality.py", tmp_path, monkeypatch)["quality-cpu"]
+    assert capsys.readouterr().out.count("seed ") == 1 and len(again["runs"]) == len(written["runs"])
+    assert again["runs"][-1]["loss"] == written["runs"][0]["loss"]
+
+
 def test_the_operations_that_are_counted_are_those_of_the_products(peers):
     from throughput import flops
 

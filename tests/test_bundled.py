@@ -11,7 +11,7 @@ from minimim.presets import preset
 from minimim.show import fill_in
 from minimim.train import checkpoint
 
-SHA256 = "c3f9de3bc6793d9058437b1babda8e4bfd4c65e6c754c2d1e58081e467377d52"  # as scripts/build_checkpoint.py printed it
+SHA256 = "b58842108645713f9a8cd79a111e0a3be550517c36b9bd725ba1fd193c82d2d3"  # as scripts/build_checkpoint.py printed it
 
 
 def test_it_is_the_file_that_was_made_and_says_how():
