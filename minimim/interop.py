@@ -161,7 +161,7 @@ class TimmEncoder(nn.Module):
         self.dim, self.depth = model.num_features, len(model.blocks)
 
     def features(self, images: Tensor, layer: int = -1, pool: str = "mean") -> Tensor:
-        """(B, C, H, W), uint8 or normalised → (B, D), from one block's normed output. Raises as `ViT.features` does."""
+        """(B, C, H, W), uint8 or normalised → (B, D) or tokens, from one block's normed output, as `ViT.features` does."""
         if images.dtype == torch.uint8:
             config = self.model.pretrained_cfg
             mean, std = (torch.tensor(config[key], device=images.device).view(-1, 1, 1) for key in ("mean", "std"))
@@ -169,4 +169,4 @@ class TimmEncoder(nn.Module):
         number, cls = layer_number(layer, self.depth), self.model.has_class_token
         found = self.model.get_intermediate_layers(images, [number], return_prefix_tokens=cls, norm=True)[0]
         encoded = Encoded(found[0], cls=found[1][:, 0]) if cls else Encoded(found)
-        return encoded.pooled(pool)  # (B, D)
+        return encoded.pooled(pool)  # (B, D), or (B, N, D)

@@ -25,11 +25,11 @@ SIZES = {  # dim, depth, heads
 }
 
 
-def size_of(name: str) -> tuple[int, int, int]:
-    """(dim, depth, heads) of a named size. Raises UserError for a name that is none."""
-    if name not in SIZES:
-        raise unknown("size", name, SIZES)
-    return SIZES[name]
+def size_of(size: str | tuple[int, int, int]) -> tuple[int, int, int]:
+    """(dim, depth, heads) of a named size, or as they are given. Raises UserError for a name that is none."""
+    if isinstance(size, str) and size not in SIZES:
+        raise unknown("size", size, SIZES)
+    return SIZES[size] if isinstance(size, str) else size
 
 
 def layer_number(layer: int, depth: int) -> int:
@@ -53,11 +53,13 @@ class Encoded:
     grid: tuple[int, int] | None = None
 
     def pooled(self, pool: str) -> Tensor:
-        """One vector an image, (B, D): the "mean" of the patches, or the "cls" token."""
+        """One vector an image, (B, D): the "mean" of the patches, or the "cls" token; or the "patches" themselves, (B, N, D)."""
         if pool == "mean":
             return self.patches.mean(dim=1)
+        if pool == "patches":
+            return self.patches
         if pool != "cls":
-            raise unknown("pooling", pool, ["mean", "cls"])
+            raise unknown("pooling", pool, ["mean", "cls", "patches"])
         if self.cls is None:
             raise UserError('this encoder has no CLS token: use pool="mean"')
         return self.cls
@@ -66,8 +68,9 @@ class Encoded:
 class ViT(nn.Module):
     """A Vision Transformer encoder.
 
-    image_size: (H, W) or one side; other sizes work too, with positions interpolated. size: a name in SIZES.
-    cls: whether a CLS token leads the patches. drop_path: the rate of the last block, growing linearly from 0.
+    image_size: (H, W) or one side; other sizes work too, with positions interpolated. size: a name in SIZES, or
+    (dim, depth, heads). cls: whether a CLS token leads the patches. drop_path: the rate of the last block, growing
+    linearly from 0.
     Raises UserError when the patch does not divide the image, or the size is unknown.
     """
 
@@ -143,7 +146,8 @@ class ViT(nn.Module):
         return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=self.grid(images))
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
-        """One vector an image, from one block's normed output: (B, C, H, W) → (B, D). Every evaluation uses this."""
+        """One vector an image, from one block's normed output: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches".
+        Every evaluation uses this."""
         number = layer_number(layer, self.depth)
         if number == self.depth - 1:
             return self.forward(images).pooled(pool)

@@ -1,8 +1,9 @@
 """Is it any good? One protocol for every encoder, and for the floors that stand beside it.
 
-Features are extracted once, by one function for train and test; linear probe and k-NN read the same ones.
+Features are extracted once, by one function for train and test; every probe and k-NN read the same ones.
 """
 
+from minimim.evaluate.attentive import attentive_probe
 from minimim.evaluate.compare import compare, floors, monitor, sweep, table
 from minimim.evaluate.features import Features, extract, raw_pixels
 from minimim.evaluate.finetune import FinetuneConfig, finetune
@@ -11,5 +12,5 @@ from minimim.evaluate.probe import linear_probe
 from minimim.evaluate.regression import place_and_size, regression_probe
 from minimim.evaluate.score import Score
 
-__all__ = ["Features", "FinetuneConfig", "Score", "compare", "extract", "finetune", "floors", "knn", "linear_probe"]
+__all__ = ["Features", "FinetuneConfig", "Score", "attentive_probe", "compare", "extract", "finetune", "floors", "knn", "linear_probe"]
 __all__ += ["monitor", "place_and_size", "raw_pixels", "regression_probe", "sweep", "table"]

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from minimim.diagnose import effective_rank
 from minimim.errors import UserError
 from minimim.evaluate.features import Features, extract, raw_pixels
 from minimim.evaluate.knn import knn
 from minimim.evaluate.probe import linear_probe
 from minimim.evaluate.score import Score
+from minimim.evaluate.spectrum import effective_rank
 from minimim.methods import Method, create
 
 Scores = dict[str, dict[str, Score]]  # {"linear_probe": {"pretrained": …, "random_init": …}, "knn": {…}}

@@ -12,6 +12,7 @@ from minimim.config import option
 from minimim.data.batches import in_order, positions, read
 from minimim.data.views import RandomViews
 from minimim.draws import StepGenerator, mix
+from minimim.errors import UserError
 from minimim.evaluate.features import check_labels
 from minimim.evaluate.score import Score, accuracy
 from minimim.train.processes import pick_device, precision
@@ -55,10 +56,12 @@ class Classifier(nn.Module):
 def finetune(encoder: nn.Module, train, test, config: FinetuneConfig | None = None, *, bar=True) -> Score:
     """Test accuracy after fine-tuning a copy of the encoder on labelled Images; the encoder itself is left alone.
 
-    details: the train loss of the last steps. Raises UserError for labels that cannot be used.
+    details: the train loss of the last steps. Raises UserError for labels that cannot be used, and for pool="patches".
     """
     config = config or FinetuneConfig()
     check_labels(train, test)
+    if config.pool == "patches":
+        raise UserError('fine-tuning reads one vector an image: pool must be "mean" or "cls"')
     device = pick_device(config.device)
     dtype = precision(config.precision, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from minimim.draws import mix
 from minimim.errors import UserError
-from minimim.evaluate.features import Features, check_alike, standardise
+from minimim.evaluate.features import Features, check_alike, check_vectors, standardise
 from minimim.evaluate.score import Score
 
 PENALTIES = tuple(10.0**power for power in range(-6, 3))
@@ -26,9 +26,10 @@ def regression_probe(
     penalty is chosen on a held-out part of the train features, then all of them are fitted. The value is the mean R² of
     the T numbers, its standard error that of the test images' squared errors. details: r2 and off (the mean absolute
     error, in the numbers' own units), a list of T each, the penalty, and held_out, the R² it was chosen by.
-    Raises UserError for features that were not made alike, and for numbers that do not fit them or never change.
+    Raises UserError for tokens and for features that were not made alike, and for numbers that do not fit them or never change.
     """
     check_alike(train, test)
+    check_vectors(train, test)
     for name, features, numbers in (("train", train, train_numbers), ("test", test, test_numbers)):
         if numbers.dim() != 2 or len(numbers) != len(features):
             raise UserError(

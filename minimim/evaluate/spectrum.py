@@ -10,7 +10,8 @@ def effective_rank(features: Tensor) -> float:
 
     Features are centred first, so that a common offset does not count as a direction.
     """
-    centred = features.float() - features.float().mean(dim=0)
+    x = features.detach().float()
+    centred = x - x.mean(dim=0)
     values = torch.linalg.svdvals(centred)
     shares = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum()))
@@ -21,6 +22,6 @@ def feature_spread(features: Tensor) -> float:
 
     The root of the mean squared distance from the mean feature, over the root of the mean squared length.
     """
-    x = features.float()
+    x = features.detach().float()
     distance, length = (x - x.mean(dim=0)).square().sum(dim=1).mean(), x.square().sum(dim=1).mean()
     return float((distance / length.clamp(min=1e-24)).sqrt())
