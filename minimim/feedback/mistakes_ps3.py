@@ -1,5 +1,5 @@
-"""The mistakes that people make in problem set 3, tasks 1 and 2, tokens back in place and the target: what a check
-says of each, and a function that makes it.
+"""The mistakes that people make in problem set 3, tasks 1 to 3, the decoder's input, the target and the loss: what a
+check says of each, and a function that makes it.
 
 A mistake that people write in several ways is stated only for the inputs where these ways agree; `only` leaves the rest.
 """
@@ -96,7 +96,7 @@ RESTORE = {
     "valid is read upside down: True is a real token": lambda latents, ids, valid, mask_token, positions: (
         put(latents, ids, ~valid, masks(latents, mask_token, positions)) + positions
     ),
-    "hidden places hold zeros and a position: the mask token is missing": lambda latents, ids, valid, mask_token, positions: (
+    "the mask token is missing: hidden places hold a position alone": lambda latents, ids, valid, mask_token, positions: (
         put(latents, ids, valid, masks(latents, 0 * mask_token, positions)) + positions
     ),
     "the mask token was added to the visible tokens as well; it stands in their place": (
@@ -130,6 +130,7 @@ def normalised(*, use=lambda hidden: ~hidden, homes=home, spread=spread_of, fall
     inside (N,), hidden (N,)) → patches that count, or None for mean 0 and spread 1), or division by divide(spread)."""
 
     def mistaken(patches, hidden, grid, window):
+        only(bool(use(hidden).any(1).all()))
         places = homes(grid, window)
         mean, std = torch.empty(2, *hidden.shape, 1, dtype=patches.dtype)
         for b, n in torch.ones_like(hidden).nonzero().tolist():
@@ -195,7 +196,7 @@ WINDOW_TARGET = {
         homes=by_place(lambda row, col, grid, window: row // (grid[0] // window) * window + col // (grid[1] // window))
     ),
     "a window without a visible patch gives NaN; it borrows from the visible patches of its image": normalised(
-        fallback=lambda image, inside, hidden: image[:0]
+        fallback=lambda image, inside, hidden: torch.full_like(image, torch.nan)
     ),
     "a window without a visible patch is left as it is; it borrows from the visible patches of its image": normalised(
         fallback=lambda *_: None
@@ -206,4 +207,70 @@ WINDOW_TARGET = {
     "a window without a visible patch borrows from all of its image; only the visible may count": normalised(
         fallback=lambda image, inside, hidden: image
     ),
+}
+
+
+# ps3.3
+
+
+def loss(*, counts=lambda hidden: hidden, weigh=None, total=None, error=torch.square, over=torch.mean, mean=None):
+    """A mistake, stated where all numbers are finite and each image hides something that weighs: other places count,
+    weigh changes the weights (B, N), 0 at the others, total gives what an image is divided by (weights, hidden, all weights)
+    → (B,), another error, summed over T by `over`, or another mean(sums (B,), totals (B,))."""
+
+    def mistaken(prediction, target, hidden, weights):
+        only(bool(target.isfinite().all() and (weights * hidden).sum(1).all()))
+        places = counts(hidden)
+        errors = over(error(prediction - target), dim=-1)  # (B, N)
+        used = torch.where(places, weigh(weights) if weigh else weights, 0)
+        sums = (used * errors).sum(1)
+        totals = total(used, places, weights) if total else used.sum(1)
+        return mean(sums, totals) if mean else (sums / totals).mean()
+
+    return mistaken
+
+
+def empty(settle: Callable) -> Callable:
+    """A mistake with images that have nothing to score, stated where all is finite: settle(sums (B,), totals (B,))."""
+
+    def mistaken(prediction, target, hidden, weights):
+        only(bool(target.isfinite().all()))
+        used = weights * hidden
+        return settle((used * (prediction - target).square().mean(-1)).sum(1), used.sum(1))
+
+    return mistaken
+
+
+def multiplied(prediction, target, hidden, weights):
+    """Right, but for ∞ · 0."""
+    used = weights * hidden
+    sums, totals = (used * (prediction - target).square().mean(-1)).sum(1), used.sum(1)
+    return (sums / totals.where(totals > 0, 1)).sum() / (totals > 0).sum().clamp(min=1)
+
+
+IMAGE_LOSS = {
+    "each patch counts the same, so that an image that hides more counts more: first a mean for each image": loss(
+        mean=lambda sums, totals: sums.sum() / totals.sum()
+    ),
+    "an image is divided by how many patches it hides; with weights, by their sum": loss(
+        total=lambda used, places, weights: places.sum(1)
+    ),
+    "an image is divided by all N patches; only the weights of the hidden count": loss(
+        total=lambda used, places, weights: torch.full((len(used),), used.shape[1])
+    ),
+    "an image is divided by the weights of all its patches; only those of the hidden count": loss(
+        total=lambda used, places, weights: weights.sum(1)
+    ),
+    "the weights are not used": loss(weigh=torch.ones_like),
+    "visible patches count as well": loss(counts=torch.ones_like),
+    "hidden is read upside down: True is hidden, and it is the hidden that count": loss(counts=lambda hidden: ~hidden),
+    "the squares of a patch are summed; their mean over T was asked for": loss(over=torch.sum),
+    "the error is the absolute one; the squared one was asked for": loss(error=torch.abs),
+    "the images are summed; their mean was asked for": loss(mean=lambda sums, totals: (sums / totals).sum()),
+    "an image with nothing to score gives NaN: 0 / 0": empty(lambda sums, totals: (sums / totals).mean()),
+    "an image with nothing to score is counted, with loss 0; it is left out of the mean": empty(
+        lambda sums, totals: (sums / totals.where(totals > 0, 1)).mean()
+    ),
+    "a batch with nothing to score gives NaN; its loss is 0": empty(lambda sums, totals: (sums / totals)[totals > 0].mean()),
+    "∞ · 0 is NaN: visible places must be left out, not multiplied by 0": multiplied,
 }

@@ -1,5 +1,5 @@
-"""The mistakes that people make in problem set 3, tasks 3 to 5, the loss and the step: what a check says of each, and a
-function that makes it.
+"""The mistakes that people make in problem set 3, tasks 4 and 5, the plan and the steps: what a check says of each,
+and a function that makes it.
 
 A mistake that people write in several ways is stated only for the inputs where these ways agree; `only` leaves the rest.
 """
@@ -11,72 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from minimim.feedback.mistakes_ps2 import only
-
-# ps3.3
-
-
-def loss(*, counts=lambda hidden: hidden, weigh=None, total=None, error=torch.square, over=torch.mean, mean=None) -> Callable:
-    """A mistake, stated where all numbers are finite and each image hides something that weighs: other places count,
-    weigh changes the weights (B, N), 0 at the others, total gives what an image is divided by (weights, hidden, all weights)
-    → (B,), another error, summed over T by `over`, or another mean(sums (B,), totals (B,))."""
-
-    def mistaken(prediction, target, hidden, weights):
-        only(bool(target.isfinite().all() and (weights * hidden).sum(1).all()))
-        places = counts(hidden)
-        errors = over(error(prediction - target), dim=-1)  # (B, N)
-        used = torch.where(places, weigh(weights) if weigh else weights, 0)
-        sums = (used * errors).sum(1)
-        totals = total(used, places, weights) if total else used.sum(1)
-        return mean(sums, totals) if mean else (sums / totals).mean()
-
-    return mistaken
-
-
-def empty(settle: Callable) -> Callable:
-    """A mistake with images that have nothing to score, stated where all is finite: settle(sums (B,), totals (B,))."""
-
-    def mistaken(prediction, target, hidden, weights):
-        only(bool(target.isfinite().all()))
-        used = weights * hidden
-        return settle((used * (prediction - target).square().mean(-1)).sum(1), used.sum(1))
-
-    return mistaken
-
-
-def multiplied(prediction, target, hidden, weights):
-    """Right, but for ∞ · 0."""
-    used = weights * hidden
-    sums, totals = (used * (prediction - target).square().mean(-1)).sum(1), used.sum(1)
-    return (sums / totals.where(totals > 0, 1)).sum() / (totals > 0).sum().clamp(min=1)
-
-
-IMAGE_LOSS = {
-    "each patch counts the same, so that an image that hides more counts more: first a mean for each image": loss(
-        mean=lambda sums, totals: sums.sum() / totals.sum()
-    ),
-    "an image is divided by how many patches it hides; with weights, by their sum": loss(
-        total=lambda used, places, weights: places.sum(1)
-    ),
-    "an image is divided by all N patches; only the weights of the hidden count": loss(
-        total=lambda used, places, weights: torch.full((len(used),), used.shape[1])
-    ),
-    "an image is divided by the weights of all its patches; only those of the hidden count": loss(
-        total=lambda used, places, weights: weights.sum(1)
-    ),
-    "the weights are not used": loss(weigh=torch.ones_like),
-    "visible patches count as well": loss(counts=torch.ones_like),
-    "hidden is read upside down: True is hidden, and it is the hidden that count": loss(counts=lambda hidden: ~hidden),
-    "the squares of a patch are summed; their mean over T was asked for": loss(over=torch.sum),
-    "the error is the absolute one; the squared one was asked for": loss(error=torch.abs),
-    "the images are summed; their mean was asked for": loss(mean=lambda sums, totals: (sums / totals).sum()),
-    "an image with nothing to score gives NaN: 0 / 0": empty(lambda sums, totals: (sums / totals).mean()),
-    "an image with nothing to score is counted, with loss 0; it is left out of the mean": empty(
-        lambda sums, totals: (sums / totals.where(totals > 0, 1)).mean()
-    ),
-    "a batch with nothing to score gives NaN; its loss is 0": empty(lambda sums, totals: (sums / totals)[totals > 0].mean()),
-    "∞ · 0 is NaN: visible places must be left out, not multiplied by 0": multiplied,
-}
-
 
 # ps3.4
 
@@ -188,6 +122,12 @@ def told_late(learning: list, max_norm: float) -> Tensor:
     return nn.utils.get_total_norm([p.grad for p in learning])
 
 
+def what_is_finite(learning: list, max_norm: float) -> Tensor:
+    for p in learning:
+        p.grad.nan_to_num_(0, 0, 0)
+    return nn.utils.clip_grad_norm_(learning, max_norm)
+
+
 def both_finite(loss: Tensor, norm: Tensor) -> bool:
     """Right."""
     return bool(loss.isfinite() and norm.isfinite())
@@ -204,8 +144,8 @@ def training(
     otherwise=None,
     at_once=False,
 ) -> Callable:
-    """A mistake. share(errors (B, N), hidden, hidden patches of the batch, all of them, parts) → a part's loss; clear(step,
-    part, whether the step before was taken): when gradients go; keep(loss, norm): whether a step is taken;
+    """A mistake. share(errors (B, N), hidden, hidden patches of the batch, all of them, parts) → a part's loss;
+    clear(step, part, whether the step before was taken): when gradients go; keep(loss, norm): whether a step is taken;
     otherwise(learning): what is done before it is taken all the same, or "stop"; at_once: a step after each part."""
 
     def mistaken(model, optimizer, batches, rates, max_norm):
@@ -246,11 +186,6 @@ def zeroed(learning: list) -> None:
         p.grad = torch.zeros_like(p)
 
 
-def made_finite(learning: list) -> None:
-    for p in learning:
-        p.grad.nan_to_num_(0, 0, 0)
-
-
 def finite_part(share: Callable) -> Callable:
     """A mistake in the loss, where each part hides something."""
 
@@ -262,7 +197,7 @@ def finite_part(share: Callable) -> Callable:
 
 
 TRAIN = {
-    "each part counts the same; a part that hides more patches counts more: divide by the count of the whole batch": training(
+    "each part counts the same; one that hides more counts more: divide by the count of the whole batch": training(
         share=finite_part(lambda errors, hidden, count, places, parts: errors[hidden].mean() / parts)
     ),
     "the means of the parts are added up: divide by the count of the whole batch": training(
@@ -277,9 +212,7 @@ TRAIN = {
     "the sum is not divided by the number of hidden patches": training(
         share=lambda errors, hidden, count, places, parts: errors[hidden].sum()
     ),
-    "visible patches are scored as well": training(
-        share=lambda errors, hidden, count, places, parts: errors.sum() / places
-    ),
+    "visible patches are scored as well": training(share=lambda errors, hidden, count, places, parts: errors.sum() / places),
     "hidden is read upside down: True is hidden, and scored": training(
         share=lambda errors, hidden, count, places, parts: errors[~hidden].sum() / count
     ),
@@ -293,19 +226,23 @@ TRAIN = {
     "the optimiser takes a step after each part; a batch is one step": training(at_once=True),
     "gradients are not clipped": training(clip=lambda learning, max_norm: nn.utils.clip_grad_norm_(learning, math.inf)),
     "each parameter is clipped by its own norm; there is one norm for all together": training(clip=each_alone),
-    "single values are clipped; it is the norm of all gradients together that may not exceed max_norm": training(clip=each_value),
+    "single values are clipped; it is the norm of all gradients together that may not exceed max_norm": training(
+        clip=each_value
+    ),
     "gradients shorter than max_norm are made longer; they stay as they are": training(clip=always),
     "the norm that you return is that after clipping; the one before was asked for": training(clip=told_late),
     "only the first group of parameters gets the rate": training(give=first_group),
     "a step takes the rate of the step before: set it before optimizer.step()": training(give=step_before),
     "the rates are not used": training(give=lambda optimizer, rates, step: None),
     "a step that is not finite is taken all the same": training(otherwise=lambda learning: None),
-    "a step whose loss is finite and whose gradient is not is taken": training(keep=lambda loss, norm: bool(loss.isfinite())),
+    "a step whose loss is finite and whose gradient is not is taken": training(
+        keep=lambda loss, norm: bool(loss.isfinite())
+    ),
     "a step that is not finite is taken with gradients of 0: it moves the weights by their memory and decay": training(
         otherwise=zeroed
     ),
     "what is not finite in a gradient is set to 0, and the step taken; the whole step was to be left out": training(
-        otherwise=made_finite
+        clip=what_is_finite, keep=lambda loss, norm: True
     ),
     "training ends at a step that is not finite; the next ones are to be taken": training(otherwise="stop"),
 }

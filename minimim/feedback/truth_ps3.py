@@ -68,12 +68,12 @@ def train(model: nn.Module, optimizer: torch.optim.AdamW, batches: list, rates: 
         for patches, target, hidden in parts:
             prediction = model(patches, hidden)
             errors += [(prediction[b, n] - target[b, n]).square().mean() for b, n in hidden.nonzero().tolist()]
-        loss = sum(errors) / len(errors)
+        loss = sum(errors) / len(errors)  # ()
         slopes = torch.autograd.grad(loss, [p for p, _ in learning])
         norm = sum((slope**2).sum() for slope in slopes).sqrt()
         losses.append(loss.detach())
         norms.append(norm)
-        if math.isfinite(loss) and math.isfinite(norm):
+        if losses[-1].isfinite() and norm.isfinite():
             with torch.no_grad():
                 for n, (p, group) in enumerate(learning):
                     slope = slopes[n] * min(1.0, max_norm / float(norm))
