@@ -1,10 +1,13 @@
 """The attentive probe: it finds what one token of many tells, and plays by the linear probe's rules."""
 
+import math
+
 import pytest
 import torch
 from helpers import build, generator, raw
 
 from minimim.data import Images
+from minimim.data.batches import positions
 from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate import (
@@ -103,7 +106,24 @@ def test_probes_side_by_side_learn_what_each_learns_alone(pair):
         alone = learn(x, labels, [decay], steps=10, seed=3)
         torch.testing.assert_close(both.query[:, s], alone.query[:, 0], atol=1e-4, rtol=1e-3)
         torch.testing.assert_close(both.weight[s], alone.weight[0], atol=1e-4, rtol=1e-3)
-    assert both.weight[0].norm() < both.weight[1].norm()  # the stronger decay leaves less
+
+
+def test_one_probe_learns_what_adamw_learns(pair):
+    tokens, labels = pair[0].x[:200], pair[0].labels[:200]
+    q, w, b = (torch.zeros(*shape, requires_grad=True) for shape in ((DIM,), (DIM, CLASSES), (CLASSES,)))
+    optimizer = torch.optim.AdamW([{"params": [q, w], "weight_decay": 0.8}, {"params": [b], "weight_decay": 0.0}])
+    for step in range(12):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1 * (1 + math.cos(math.pi * step / 12)) / 2
+        ids = positions(step, 128, 200, 3)
+        a = (tokens[ids] @ q / DIM**0.5).softmax(dim=1)
+        loss = torch.nn.functional.cross_entropy((a.unsqueeze(-1) * tokens[ids]).sum(dim=1) @ w + b, labels[ids])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    heads = learn(tokens, labels, [0.8], steps=12, seed=3)
+    for mine, slow in ((heads.query[:, 0], q), (heads.weight[0], w), (heads.bias[0, 0], b)):
+        torch.testing.assert_close(mine, slow, atol=1e-3, rtol=1e-3)
 
 
 def test_tokens_are_standardised_over_images_and_places_by_the_train_part():

@@ -46,8 +46,8 @@ def attentive_probe(
     by the train part, the weight decay is chosen on a held-out part of the train features, then all of them are learnt
     once more. details: the chosen weight_decay, and held_out, the accuracy it was chosen by. Everything random follows
     from the seed. Raises UserError for features that are no tokens, missing labels, and features not made alike.
-    After the attentive probes of CAE (arXiv 2202.03026) and AIM (2401.08541), without their heads and their maps for keys
-    and values: for one query these add nothing that query and classifier cannot do (compare arXiv 2506.10178).
+    After the attentive probes of CAE (arXiv 2202.03026) and AIM (2401.08541), with a single head, for which their maps for
+    keys and values add nothing that the query and the classifier cannot do (compare arXiv 2506.10178).
     """
     for name, features in (("train", train), ("test", test)):
         if features.x.dim() != 3:
