@@ -8,6 +8,7 @@ from einops import rearrange
 from torch import Tensor
 
 from minimim.feedback import mistakes_ps2 as mistakes
+from minimim.feedback import mistakes_ps2_vit as mistakes_vit
 from minimim.feedback import truth_ps2 as truth
 from minimim.feedback.check import Arguments, Task, variants
 from minimim.feedback.pictures import beside
@@ -134,7 +135,7 @@ POSITIONS_3D = Task(
     function="positions_3d",
     truth=positions_truth,
     cases=position_cases,
-    mistakes=mistakes.POSITIONS_3D,
+    mistakes=mistakes_vit.POSITIONS_3D,
     draw=lambda mine, expected, arguments: beside(mine.T, expected.T, "a column a token"),
 )
 
@@ -165,7 +166,7 @@ ENCODE_VISIBLE = Task(
     function="encode_visible",
     truth=truth.encode_visible,
     cases=visible_cases,
-    mistakes=mistakes.ENCODE_VISIBLE,
+    mistakes=mistakes_vit.ENCODE_VISIBLE,
 )
 
 
