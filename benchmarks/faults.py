@@ -1,6 +1,6 @@
 """What does a sick run look like? One healthy small MAE, and the same with one thing broken at a time, several seeds each.
 
-    python benchmarks/faults.py                  every fault, seeds 0 and 1; four to fifteen seconds a run on one CPU core
+    python benchmarks/faults.py                  every fault, seeds 0 and 1; less than half a minute of one CPU core a run
     python benchmarks/faults.py --seeds 0 --only post-norm
     python benchmarks/faults.py --smoke          tiny sizes, to see that it works
 
