@@ -348,7 +348,15 @@ def test_ctrl_c_ends_the_step_saves_and_returns_and_the_run_can_go_on(number, tm
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 10
 
 
-def test_a_second_ctrl_c_interrupts_at_once():
+@pytest.fixture
+def usual_ctrl_c():
+    """Ctrl-C as in a terminal: a process that was started in the background ignores it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_a_second_ctrl_c_interrupts_at_once(usual_ctrl_c):
     toy = Toy(press(signal.SIGINT, at=3, times=2))
     with pytest.raises(KeyboardInterrupt):
         run(toy)
