@@ -10,6 +10,7 @@ from PIL import Image
 from minimim.cli import main, parse
 from minimim.commands import COMMANDS, Pretrain
 from minimim.methods import names
+from minimim.presets import PRESETS
 
 
 @pytest.fixture
@@ -140,3 +141,12 @@ def test_bench_prints_a_rate_for_each_setting_and_names_the_fastest(capsys):
     assert f"fastest here: {max(rates, key=lambda flags: float(rates[flags]))}" in told
     code, _, told = ask(capsys, "bench", "--precision", "fp64")
     assert code == 2 and "fp64" in told and "bf16" in told
+
+
+def test_presets_are_listed_with_what_they_do(capsys):
+    code, told, _ = ask(capsys, "presets")
+    for name, one in PRESETS.items():
+        part = told.partition(f"{name}\n")[2].partition("\n\n")[0]
+        assert one.about in part and f"{one.method} {one.size}/{one.patch_size} on {one.data}" in part
+        assert f"epochs={one.train.epochs:g}, batch_size={one.train.batch_size}, lr={one.train.lr:g}" in part
+    assert code == 0

@@ -8,6 +8,7 @@ from minimim.commands.doctor import Doctor
 from minimim.commands.finetune import Finetune
 from minimim.commands.lab import Lab, Work
 from minimim.commands.methods import Methods
+from minimim.commands.presets import Presets
 from minimim.commands.pretrain import Pretrain
 from minimim.commands.probe import Probe
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "probe": Probe,
     "finetune": Finetune,
     "methods": Methods,
+    "presets": Presets,
     "bench": Bench,
     "doctor": Doctor,
     "work": Work,
@@ -24,4 +26,5 @@ COMMANDS = {
     "lab": Lab,
 }
 
-__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Pretrain", "Probe", "Work"]
+__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
+__all__ += ["Work"]
