@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 import minimim
+from minimim.commands.lab import COPIED
 from minimim.show import lesson
 
 TOP = Path(minimim.__file__).parent.parent
@@ -85,6 +86,15 @@ def test_what_is_imported_from_the_library_exists(path):
                 for name in node.names:
                     if name.name.startswith("minimim"):
                         importlib.import_module(name.name)
+
+
+@every_notebook
+def test_the_files_it_reads_are_there_and_are_copied_for_learners(path):
+    for cell in code(read(path)):
+        for target in re.findall(r"""["'](\.\.(?:/\.\.)?/[^"']+)["']""", cell.source):
+            inside = (path.parent / target).resolve().relative_to(TOP).as_posix()
+            if not inside.startswith("runs/"):  # what learners make themselves
+                assert (TOP / inside).exists() and inside.startswith(COPIED), target
 
 
 @every_notebook

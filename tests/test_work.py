@@ -9,7 +9,8 @@ from minimim.errors import UserError
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    for name in ("notebooks/00.ipynb", "exercises/ps1/ps1.ipynb", "exercises/.hidden/x", "solutions/secret.ipynb"):
+    files = ("notebooks/00.ipynb", "exercises/ps1/ps1.ipynb", "benchmarks/results/quality.json")
+    for name in (*files, "exercises/.hidden/x", "solutions/secret.ipynb", "benchmarks/speed.py"):
         file = tmp_path / "course" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"the first {name}")
@@ -17,9 +18,10 @@ def course(tmp_path, monkeypatch):
     return tmp_path / "course"
 
 
-def test_lessons_and_exercises_are_copied_and_nothing_else(course, tmp_path):
+def test_lessons_exercises_and_results_are_copied_and_nothing_else(course, tmp_path):
     new, kept = copy(course, tmp_path / "work")
-    assert [str(path) for path in new] == ["notebooks/00.ipynb", "exercises/ps1/ps1.ipynb"] and kept == []
+    assert [str(path) for path in new] == ["notebooks/00.ipynb", "exercises/ps1/ps1.ipynb", "benchmarks/results/quality.json"]
+    assert kept == []
     assert copy(course, tmp_path / "work") == ([], [])
 
 

@@ -12,13 +12,13 @@ import minimim
 from minimim.config import option
 from minimim.errors import UserError
 
-COPIED = ("notebooks", "exercises")
+COPIED = ("notebooks", "exercises", "benchmarks/results")  # the last: figures that lessons read
 
 
 @dataclass
 class Work:
-    """Copy lessons and exercises to a folder of your own, which git ignores: pulling a newer course never fights with
-    your answers. What you have changed there is never overwritten."""
+    """Copy lessons, exercises and the stored results that lessons read to a folder of your own, which git ignores: pulling a
+    newer course never fights with your answers. What you have changed there is never overwritten."""
 
     out: str = option("work", "the folder for your copy")
 
