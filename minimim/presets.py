@@ -37,7 +37,7 @@ PRESETS = {
         SCENES, about="the checkpoint that lessons open with: the demo, longer", train=replace(SCENES.train, epochs=8)
     ),
     "cifar10-cpu": Preset(
-        about="about ten minutes on two CPU cores: MAE on CIFAR-10",
+        about="about twelve minutes on two CPU cores: MAE on CIFAR-10",
         method="mae",
         data="cifar10",
         image_size=32,
