@@ -24,6 +24,7 @@ from minimim.data.batches import batches
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, TransformerDecoder
 from minimim.draws import mix
+from minimim.feedback.sabotaged import PostNorm
 from minimim.layers import Block
 from minimim.losses import l2
 from minimim.masking import Mask, RandomMasking
@@ -31,9 +32,9 @@ from minimim.methods import reconstruction
 from minimim.targets import Pixels
 from minimim.train.schedule import cosine
 from minimim.train.step import Stepper, adamw
-from minimim.vit import SIZES, ViT
+from minimim.vit import ViT
 
-SIZES |= {"nano": (64, 2, 4), "deep": (64, 12, 4)}  # dim, depth, heads
+NANO, DEEP = (64, 2, 4), (64, 12, 4)  # dim, depth, heads
 IMAGES, LABELLED, TEST, PATCH = 6_000, 3_000, 1_000, 8
 STEPS, SHORT = 1000, 300  # what is probed for classes needs time; how a run begins is seen at once
 TRAIN = TrainConfig(batch_size=32, lr=3.2e-2)
@@ -61,14 +62,6 @@ class Unshuffled(RandomMasking):
         return [Mask(hidden, order=mask.order, visible=mask.visible)]
 
 
-class PostNorm(Block):
-    """x = norm(x + attention(x)); x = norm(x + mlp(x)): the block of the first transformers."""
-
-    def forward(self, x):
-        x = self.norm1(x + self.attn(x))
-        return self.norm2(x + self.mlp(x))
-
-
 class Half(torch.autograd.Function):
     """Round what passes, and the scaled gradient on its way back, to float16, which ends at 65,504."""
 
@@ -85,7 +78,7 @@ class Half(torch.autograd.Function):
         return (gradient * ctx.scale).half().float() / ctx.scale, None
 
 
-def mae(size="nano", ratio=0.75, masking=RandomMasking, block=Block, **more):
+def mae(size=NANO, ratio=0.75, masking=RandomMasking, block=Block, **more):
     """A small MAE with raw pixels as its target, flips its only augmentation."""
     encoder = ViT(32, PATCH, size)
     for part in encoder.blocks:
@@ -103,7 +96,7 @@ def mae(size="nano", ratio=0.75, masking=RandomMasking, block=Block, **more):
 
 def agreeing():
     """A student that predicts its own features of the whole image, and may change them to make that easy."""
-    encoder = ViT(32, PATCH, "nano", hidden="token")
+    encoder = ViT(32, PATCH, NANO, hidden="token")
     return reconstruction(
         views=RandomViews((32, 32)),
         masking=RandomMasking(0.75),
@@ -129,9 +122,9 @@ FAULTS = {  # name → how the method is built, steps, what is changed in the co
     "loss on visible": (partial(mae, on="visible"), SHORT, {}, None),
     "too little masking": (partial(mae, ratio=0.15), STEPS, {}, None),
     "no warm-up": (mae, SHORT, {"lr": 8 * TRAIN.lr, "warmup": 0.0}, None),
-    "post-norm": (partial(mae, "deep", block=PostNorm), SHORT, {}, None),
-    "post-norm, lr / 8": (partial(mae, "deep", block=PostNorm), SHORT, {"lr": TRAIN.lr / 8}, None),
-    "pre-norm, as deep": (partial(mae, "deep"), SHORT, {}, None),
+    "post-norm": (partial(mae, DEEP, block=PostNorm), SHORT, {}, None),
+    "post-norm, lr / 8": (partial(mae, DEEP, block=PostNorm), SHORT, {"lr": TRAIN.lr / 8}, None),
+    "pre-norm, as deep": (partial(mae, DEEP), SHORT, {}, None),
     "fp16 overflow": (mae, SHORT, {}, overflowing),
 }
 

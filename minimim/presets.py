@@ -36,14 +36,12 @@ PRESETS = {
     "bundled": replace(
         SCENES, about="the checkpoint that lessons open with: the demo, longer", train=replace(SCENES.train, epochs=8)
     ),
-    "cifar10-cpu": Preset(
+    "cifar10-cpu": replace(
+        SCENES,
         about="about twelve minutes on two CPU cores: MAE on CIFAR-10",
-        method="mae",
         data="cifar10",
-        image_size=32,
-        patch_size=4,
-        size="micro",
-        train=TrainConfig(epochs=8, batch_size=64, lr=8e-3),
+        options={},
+        train=replace(SCENES.train, epochs=8),
     ),
 }
 

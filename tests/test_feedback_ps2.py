@@ -1,18 +1,15 @@
 """Problem set 2: right answers in many hands pass and earn all points, wrong ones are told which mistake they make and
 lose points, and what the lessons and the library hold does not do as an answer."""
 
-import ast
-import json
 import math
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, repeat
+from graded import ROOT, Graded, defined_in, each
 
 from minimim import layers, patches, vit
 from minimim.feedback import WrongAnswer, check, ps2, truth_ps2
@@ -20,11 +17,10 @@ from minimim.feedback.check import examine
 from minimim.masking import Mask
 from minimim.masking import mask as masks
 
-ROOT = Path(__file__).parents[1]
 TASKS = {task.name: task for task in ps2.TASKS}
-CELLS = json.loads((ROOT / "solutions/ps2/ps2.ipynb").read_text(encoding="utf-8"))["cells"]
-MARKED = [(cell, cell["metadata"]["nbgrader"]) for cell in CELLS if "nbgrader" in cell["metadata"]]
-GRADED = [("".join(cell["source"]), mark) for cell, mark in MARKED if mark["grade"] and cell["cell_type"] == "code"]
+SET = Graded("ps2", TASKS, __name__)
+MARKED, GRADED = SET.marked, SET.cells
+points, full = SET.points, SET.full
 
 
 def attention(q, k, v, allowed=None):
@@ -586,19 +582,6 @@ def library_positions_and_frames(dim, grid):
     return torch.cat([waves(axes(grid)[0], dim).float(), flat], 1)
 
 
-def defined_in(path):
-    """The functions that a lesson defines, made outside of it."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    names = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            for node in ast.parse("".join(cell["source"])).body:
-                if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef):
-                    with suppress(NameError):  # a default that only the lesson has
-                        exec(compile(ast.Module([node], []), path.name, "exec"), names)  # noqa: S102
-    return [value for value in names.values() if callable(value) and getattr(value, "__globals__", None) is names]
-
-
 def everything_at_hand():
     """Every function of the rooms that these tasks stand on, of the truth, and of lessons 03 and 04."""
     for module in (layers, patches, masks, vit, truth_ps2):
@@ -711,35 +694,6 @@ HELD = {
     "ps2.4": [library_positions],
     "ps2.5": [library_visible],
 }
-
-
-def each(table):
-    return [(name, item) for name, items in table.items() for item in items]
-
-
-def graded(name):
-    """The graded cells of a task, (source, mark) each."""
-    return [(source, mark) for source, mark in GRADED if mark["grade_id"].startswith(name.replace(".", "-") + "-")]
-
-
-def points(name, answer):
-    """What the graded cells of a task give for an answer."""
-    set_up = next("".join(cell["source"]) for cell, mark in MARKED if mark["grade_id"] == "ps2-setup")
-    earned = 0
-    for source, mark in graded(name):
-        names = {"__name__": __name__}  # the cells ask for a function of their own module
-        exec(set_up, names)  # noqa: S102
-        names[TASKS[name].function] = answer
-        try:
-            exec(source, names)  # noqa: S102
-        except Exception:  # noqa: BLE001, S112 (however a submission fails)
-            continue
-        earned += mark["points"]
-    return earned
-
-
-def full(name):
-    return sum(mark["points"] for _, mark in graded(name))
 
 
 @pytest.fixture(autouse=True)

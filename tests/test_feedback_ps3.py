@@ -1,18 +1,15 @@
 """Problem set 3: right answers in many hands pass and earn all points, wrong ones are told which mistake they make and
 lose points, and what the lessons and the library hold does not do as an answer."""
 
-import ast
-import json
 import math
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from graded import ROOT, Graded, defined_in, each
 from torch import nn
 
 from minimim import decoders, losses, patches
@@ -22,11 +19,10 @@ from minimim.show import pictures
 from minimim.targets import pixels
 from minimim.train import schedule, step
 
-ROOT = Path(__file__).parents[1]
 TASKS = {task.name: task for task in ps3.TASKS}
-CELLS = json.loads((ROOT / "solutions" / "ps3" / "ps3.ipynb").read_text(encoding="utf-8"))["cells"]
-MARKED = [(cell, cell["metadata"]["nbgrader"]) for cell in CELLS if "nbgrader" in cell["metadata"]]
-GRADED = [("".join(cell["source"]), mark) for cell, mark in MARKED if mark["grade"] and not mark["solution"]]
+SET = Graded("ps3", TASKS, __name__)
+MARKED, GRADED = SET.marked, SET.cells
+points, full, loses = SET.points, SET.full, SET.loses
 
 
 # ps3.1, right
@@ -815,19 +811,6 @@ def train_losses_alone(model, optimizer, batches, rates, max_norm):
 # What the lessons and the library hold
 
 
-def defined_in(path):
-    """The functions that a lesson defines, made outside of it."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    names = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            for node in ast.parse("".join(cell["source"])).body:
-                if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef):
-                    with suppress(NameError):  # a default that only the lesson has
-                        exec(compile(ast.Module([node], []), path.name, "exec"), names)  # noqa: S102
-    return [value for value in names.values() if callable(value) and getattr(value, "__globals__", None) is names]
-
-
 def everything_at_hand():
     """Every function of the rooms that these tasks stand on, and of lessons 05 to 07."""
     for module in (decoders, losses, patches, pictures, pixels, schedule, step):
@@ -969,44 +952,6 @@ HELD = {
     "ps3.4": [plan_of_the_library],
     "ps3.5": [train_step_of_the_library],
 }
-
-
-def each(table):
-    return [(name, item) for name, items in table.items() for item in items]
-
-
-def graded(name):
-    """The graded cells of a task, (source, mark) each."""
-    return [(source, mark) for source, mark in GRADED if mark["grade_id"].startswith(name.replace(".", "-") + "-")]
-
-
-def earned(name, answer):
-    """What each graded cell of a task gives for an answer."""
-    set_up = next("".join(cell["source"]) for cell, mark in MARKED if mark["grade_id"] == "ps3-setup")
-    for source, mark in graded(name):
-        names = {"__name__": __name__}  # the cells ask for a function of their own module
-        exec(set_up, names)  # noqa: S102
-        names[TASKS[name].function] = answer
-        try:
-            exec(source, names)  # noqa: S102
-        except Exception:  # noqa: BLE001 (however a submission fails)
-            yield 0
-        else:
-            yield mark["points"]
-
-
-def points(name, answer):
-    """What an answer earns."""
-    return sum(earned(name, answer))
-
-
-def loses(name, answer):
-    """Whether an answer loses a point."""
-    return 0 in earned(name, answer)
-
-
-def full(name):
-    return sum(mark["points"] for _, mark in graded(name))
 
 
 @pytest.fixture(autouse=True)

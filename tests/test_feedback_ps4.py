@@ -1,19 +1,18 @@
 """Problem set 4: right answers in many hands pass and earn all points, wrong ones are told which mistake they make and
 lose points, and what the lessons and the library hold does not do as an answer."""
 
-import ast
 import inspect
 import json
 import math
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache, partial
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
+from graded import ROOT, Graded, defined_in, each
 
 from minimim import diagnose, evaluate, hole_filler, layers, patches
 from minimim.evaluate import features, knn, probe, score
@@ -21,11 +20,10 @@ from minimim.feedback import WrongAnswer, check, ps4, sabotaged, truth_ps4
 from minimim.feedback.check import examine
 from minimim.train import checkpoint
 
-ROOT = Path(__file__).parents[1]
 TASKS = {task.name: task for task in ps4.TASKS}
-CELLS = json.loads((ROOT / "solutions/ps4/ps4.ipynb").read_text(encoding="utf-8"))["cells"]
-MARKED = [(cell, cell["metadata"]["nbgrader"]) for cell in CELLS if "nbgrader" in cell["metadata"]]
-GRADED = [("".join(cell["source"]), mark) for cell, mark in MARKED if mark["grade"] and cell["cell_type"] == "code"]
+SET = Graded("ps4", TASKS, __name__)
+MARKED, GRADED = SET.marked, SET.cells
+points, full = SET.points, SET.full
 
 
 # ps4.1, right
@@ -616,19 +614,6 @@ def exchanged(one, other):
 # What the lessons and the library hold
 
 
-def defined_in(path):
-    """The functions that a lesson defines, made outside of it."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    names = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            for node in ast.parse("".join(cell["source"])).body:
-                if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef):
-                    with suppress(NameError):  # a default that only the lesson has
-                        exec(compile(ast.Module([node], []), path.name, "exec"), names)  # noqa: S102
-    return [value for value in names.values() if callable(value) and getattr(value, "__globals__", None) is names]
-
-
 def everything_at_hand():
     """Every function of the rooms that these tasks stand on, and of lessons 08 and 09."""
     for module in (diagnose, evaluate, features, hole_filler, knn, layers, patches, probe, sabotaged, score):
@@ -728,35 +713,6 @@ WRONG = {
         ("not right yet: a, b, c, e, f, g", lambda: dict.fromkeys("abcdefg", "healthy")),
     ],
 }
-
-
-def each(table):
-    return [(name, item) for name, items in table.items() for item in items]
-
-
-def graded(name):
-    """The graded cells of a task, (source, mark) each."""
-    return [(source, mark) for source, mark in GRADED if mark["grade_id"].startswith(name.replace(".", "-") + "-")]
-
-
-def points(name, answer):
-    """What the graded cells of a task give for an answer."""
-    set_up = next("".join(cell["source"]) for cell, mark in MARKED if mark["grade_id"] == "ps4-setup")
-    earned = 0
-    for source, mark in graded(name):
-        names = {"__name__": __name__}  # the cells ask for a function of their own module
-        exec(set_up, names)  # noqa: S102
-        names[TASKS[name].function] = answer
-        try:
-            exec(source, names)  # noqa: S102
-        except Exception:  # noqa: BLE001, S112 (however a submission fails)
-            continue
-        earned += mark["points"]
-    return earned
-
-
-def full(name):
-    return sum(mark["points"] for _, mark in graded(name))
 
 
 def test_six_tasks_give_fourteen_points_and_two_questions_six():
