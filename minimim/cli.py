@@ -65,7 +65,7 @@ def build(command, given: dict):
     only what was asked for is set, so that each method keeps its own defaults."""
     values = {f.name: given.pop(f.name) for f in fields(command) if f.name in given}
     if "train" in {f.name for f in fields(command)}:
-        tuned = {f.name: given.pop(f.name) for f in fields(TrainConfig)}
+        tuned = {f.name: given.pop(f.name) for f in fields(config_type(command))}
         values["train"] = {name: value for name, value in tuned.items() if value is not None}
     if "options" in {f.name for f in fields(command)}:
         values["options"] = {name: value for name, value in given.items() if value is not None}
@@ -90,10 +90,17 @@ def add_recipe(parser: argparse.ArgumentParser, command, method: str) -> None:
     """The options that depend on the method: of training, and of its recipe, with the method's own defaults."""
     names = {f.name for f in fields(command)}
     if "train" in names:
-        group = parser.add_argument_group(f"training, by default as {method} wants it")
-        add_fields(group, TrainConfig, defaults=create(method).defaults)
+        kind = config_type(command)
+        recipe = kind is TrainConfig
+        group = parser.add_argument_group("training, by default " + (f"as {method} wants it" if recipe else "as below, or as the preset has it"))
+        add_fields(group, kind, defaults=create(method).defaults if recipe else kind())
     if "options" in names:
         add_options(parser, method)
+
+
+def config_type(command) -> type[TrainConfig]:
+    """The dataclass of a command's training: a command that does not say trains by the plain TrainConfig."""
+    return getattr(command, "config_type", TrainConfig)
 
 
 def add_one(parser, name: str, kind, default, text: str) -> None:

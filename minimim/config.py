@@ -34,6 +34,7 @@ class TrainConfig:
     compile: bool = option(False, "torch.compile the encoder and the decoder")
     workers: int = option(2, "processes that read images, for data that does not fit in memory")
     save_every: float = option(120.0, "seconds between checkpoints")
+    max_minutes: float = option(0.0, "stop after so long, saved, to be resumed; 0 goes on to the end")
     log_every: int = option(20, "steps between lines of metrics.jsonl")
     probe_every: float = option(0.0, "epochs between looks at the encoder (k-NN and effective rank); 0 never looks")
 
@@ -41,7 +42,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "lr", "accumulate", "log_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("weight_decay", "clip", "workers", "save_every", "probe_every"):
+        for name in ("weight_decay", "clip", "workers", "save_every", "max_minutes", "probe_every"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")
         self.betas = tuple(self.betas) if isinstance(self.betas, list | tuple) else (self.betas,)

@@ -15,9 +15,9 @@ from safetensors.torch import load_file as load_safetensors
 from torch import Tensor, nn
 
 from minimim.errors import UserError
-from minimim.methods import Method
+from minimim.methods import Method, create
 from minimim.patches import resize_positions
-from minimim.vit import Encoded, layer_number
+from minimim.vit import SIZES, Encoded, layer_number
 
 HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"^(vit\.)?embeddings\.cls_token$", "cls_token"),
@@ -70,6 +70,27 @@ def load(method: Method, weights: dict[str, Tensor]) -> Loaded:
     wanted = {name: tensor for name, tensor in ours.items() if name in own and name.partition(".")[0] in parts}
     method.load_state_dict(wanted, strict=False)
     return Loaded(source, "decoder" in parts, sorted(set(ours) - set(wanted)))
+
+
+def method_for(weights: dict[str, Tensor]) -> Method:
+    """An MAE of the size that foreign weights are of, filled with them: width, depth and patch are read off their shapes.
+
+    Raises UserError for weights of another size than micro to huge, and for what `load` refuses.
+    """
+    _, official = to_official(weights)
+    dim, channels, patch_size, _ = official["patch_embed.proj.weight"].shape
+    depth = 1 + max(int(name.split(".")[1]) for name in official if name.startswith("blocks."))
+    size = next((name for name, known in SIZES.items() if known[:2] == (dim, depth)), None)
+    if size is None:
+        raise UserError(f"these weights have width {dim} and {depth} blocks, which is none of the sizes {', '.join(SIZES)}")
+    more = {}
+    if "decoder_embed.weight" in official:
+        blocks = {name.split(".")[1] for name in official if name.startswith("decoder_blocks.")}
+        more = {"decoder_dim": len(official["decoder_embed.weight"]), "decoder_depth": len(blocks)}
+    side = round((official["pos_embed"].shape[1] - 1) ** 0.5) * patch_size
+    method = create("mae", image_size=side, patch_size=patch_size, size=size, channels=channels, **more)
+    load(method, weights)
+    return method.eval()
 
 
 def to_official(weights: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:

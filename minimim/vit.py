@@ -22,6 +22,7 @@ SIZES = {  # dim, depth, heads
     "small": (384, 12, 6),
     "base": (768, 12, 12),
     "large": (1024, 24, 16),
+    "huge": (1280, 32, 16),
 }
 
 
@@ -73,6 +74,8 @@ class ViT(nn.Module):
     linearly from 0.
     Raises UserError when the patch does not divide the image, or the size is unknown.
     """
+
+    spec: dict | None = None  # of the method that it was made for, by `methods.create`
 
     def __init__(self, image_size=224, patch_size=16, size="base", *, channels=3, cls=True, hidden="drop", drop_path=0.0):
         super().__init__()

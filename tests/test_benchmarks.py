@@ -79,6 +79,19 @@ def test_cifar10_on_a_cpu_is_probed_beside_its_floors_and_goes_on_where_it_stopp
     assert (tmp_path / "run" / "last.safetensors").read_bytes()[-1000:] == weights[-1000:]  # nothing was trained again
 
 
+def test_speed_switches_each_measure_alone_and_writes_after_every_round(tmp_path, monkeypatch, capsys):
+    written = run("speed.py", tmp_path, monkeypatch)["speed-cpu"]
+    assert set(written["gains"]) == {"memory", "bf16", "fused", "unread", "visible"}  # compiling takes too long here
+    ratios = [r for gain in written["gains"].values() for r in (gain["alone"], gain["off_alone"])]
+    assert all(0 < r["low"] <= r["median"] <= r["high"] for r in (*ratios, written["all_together"], written["minimim"]))
+    full = {"memory", "bf16", "fused", "unread", "visible"}
+    alone = [{"visible"}, set(), *({"visible", m} for m in full - {"visible"})]
+    timed = [set(name.split()) - {"none"} for name in written["images_per_second"]]
+    assert {"minimim"} in timed and all(s in timed for s in (full, *alone, *(full - {m} for m in full)))
+    assert len(timed) == 13 and written["rounds"] == 2 and "the method's own gain" in written["gains"]["visible"]["about"]
+    assert capsys.readouterr().out.count("written to") == 1  # the first of the two rounds has no quartiles
+
+
 def test_the_operations_that_are_counted_are_those_of_the_products(peers):
     from throughput import flops
 

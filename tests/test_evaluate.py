@@ -24,7 +24,7 @@ from minimim.evaluate import (
     table,
 )
 from minimim.evaluate.features import Features, standardise
-from minimim.evaluate.finetune import Classifier, groups
+from minimim.evaluate.finetune import classifier, groups
 from minimim.evaluate.probe import covariance, fit, predict, scores
 from minimim.evaluate.score import accuracy
 from minimim.methods import create
@@ -433,7 +433,8 @@ def test_a_monitor_sees_what_the_evaluation_would_and_moves_nothing():
 def test_each_earlier_block_learns_more_slowly(name, depth):
     encoder = build(name).encoder
     encoder.blocks = encoder.blocks[:depth]
-    model, config = Classifier(encoder, 3, "mean"), FinetuneConfig(layer_decay=0.5, weight_decay=0.1)
+    config = FinetuneConfig(layer_decay=0.5, weight_decay=0.1)
+    model = classifier(encoder, 3, config)
     given = {id(p): (g["scale"], g["weight_decay"]) for g in groups(model, config) for p in g["params"]}
     assert sum(len(g["params"]) for g in groups(model, config)) == len(given)
     for key, p in model.named_parameters():

@@ -6,11 +6,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import DataLoader
 
-from minimim.data import Images, OnDisk, files, load
+from minimim.data import Images, OnDisk, files, load, scenes
 from minimim.data.files import read_image
+from minimim.data.views import RandomViews
 from minimim.errors import UserError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -121,6 +122,46 @@ def test_a_picture_is_cut_from_its_middle_and_not_squeezed(tmp_path, size, kept)
     assert got.shape == (3, *size) and np.abs(np.array(wanted, int) - got.permute(1, 2, 0).numpy()).max() <= 2
 
 
+def drawn(tmp_path, size, **more):
+    """A JPEG of a drawn scene, (width, height), and the scene as it is when all of the file is decoded."""
+    scene = scenes("test", count=1, image_size=max(size)).images[0].permute(1, 2, 0).numpy()
+    Image.fromarray(scene[: size[1], : size[0]]).save(tmp_path / "p.jpg", quality=95, **more)
+    return tmp_path / "p.jpg", Image.open(tmp_path / "p.jpg").convert("RGB")
+
+
+@pytest.mark.parametrize("side, divisor", [(40, 1), (31, 1), (30, 2), (16, 2), (15, 4), (8, 4), (7, 8), (3, 8)])
+def test_a_jpeg_of_twice_the_wanted_size_is_decoded_smaller(tmp_path, monkeypatch, side, divisor):
+    path, _ = drawn(tmp_path, (83, 61))
+    decoded, resize = [], Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, *args: decoded.append(self.size) or resize(self, *args))
+    read_image(path, (side, side))
+    assert decoded == [(-(-83 // divisor), -(-61 // divisor))] and min(decoded[0]) >= side
+
+
+@pytest.mark.parametrize("size", [(62, 62), (125, 125), (90, 120), (33, 20)])
+def test_a_jpeg_decoded_smaller_looks_the_same(tmp_path, size):
+    path, full = drawn(tmp_path, (403, 301))  # sides that no divisor divides
+    wanted = np.array(ImageOps.fit(full, size[::-1], Image.Resampling.BICUBIC), int)
+    got = read_image(path, size).permute(1, 2, 0).numpy()
+    moved = np.abs(np.roll(wanted, 1, 1) - wanted).mean()  # what a cut that is one pixel off would give
+    assert np.abs(got - wanted).mean() < min(moved / 4, 2)
+
+
+def test_a_jpeg_that_is_not_twice_as_large_is_decoded_whole(tmp_path):
+    path, full = drawn(tmp_path, (120, 90))
+    wanted = np.array(ImageOps.fit(full, (60, 46), Image.Resampling.BICUBIC), int)
+    assert np.abs(read_image(path, (46, 60)).permute(1, 2, 0).numpy() - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_turned_jpeg_is_decoded_smaller_too(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path, _ = drawn(tmp_path, (240, 160), exif=exif)
+    upright = ImageOps.fit(ImageOps.exif_transpose(Image.open(path)), (24, 48), Image.Resampling.BICUBIC)
+    assert np.abs(read_image(path, (48, 24)).permute(1, 2, 0).numpy() - np.array(upright, int)).mean() < 2
+
+
 # Folders
 
 
@@ -140,6 +181,26 @@ def test_the_parts_of_a_folder_agree_on_what_a_label_means(tmp_path):
     assert train.classes == test.classes == ("apple", "leaf", "sky")
     assert train.labels.tolist() == [0, 0, 1, 1, 2, 2] and test.labels.tolist() == [2, 2]
     assert whole(train.images[0], RED) and whole(train.images[2], GREEN) and whole(test.images[0], BLUE)
+
+
+def test_val_is_the_test_part_where_there_is_no_test(tmp_path):
+    picture(tmp_path / "train" / "apple" / "1.png"), picture(tmp_path / "train" / "sky" / "1.png", BLUE)
+    picture(tmp_path / "val" / "sky" / "1.png", BLUE), picture(tmp_path / "val" / "leaf" / "1.png", GREEN)
+    test = quiet(f"folder:{tmp_path}", "test", image_size=4)
+    assert test.classes == ("apple", "leaf", "sky") and test.labels.tolist() == [1, 2] and whole(test.images[0], GREEN)
+    picture(tmp_path / "test" / "apple" / "1.png"), picture(tmp_path / "test" / "apple" / "2.png")
+    for split in ("train", "test"):  # now `val` counts for nothing
+        data = quiet(f"folder:{tmp_path}", split, image_size=4)
+        assert data.classes == ("apple", "sky") and data.labels.tolist() == ([0, 1] if split == "train" else [0, 0])
+
+
+def test_files_come_in_an_order_that_follows_from_their_names(tmp_path):
+    names = ["b/1.png", "a/c/2.png", "a/b/3.png", "a/10.png", "a/9.png", "a-b/1.png", "B/1.png"]
+    for name in names:
+        picture(tmp_path / name)
+    found = files.list_images(tmp_path)
+    assert list(found) == ["B", "a", "a-b", "b"]
+    assert found["a"] == [str(tmp_path / "a" / name) for name in ("10.png", "9.png", "b/3.png", "c/2.png")]
 
 
 def test_a_folder_of_loose_pictures_has_no_labels(tmp_path):
@@ -205,6 +266,36 @@ def test_what_is_too_large_for_memory_stays_on_disk(tmp_path, monkeypatch):
         assert type(quiet(f"folder:{top}", image_size=8)) is kind
 
 
+@pytest.mark.parametrize("in_memory, opened", [(False, 0), (True, 30)])
+def test_what_stays_on_disk_is_listed_once_and_not_opened(tmp_path, monkeypatch, in_memory, opened):
+    for i in range(30):
+        picture(tmp_path / ("train" if i % 3 else "val") / "abc"[i % 3] / f"{i:02}.jpg")
+        picture(tmp_path / "train" / "abc"[i % 3] / f"{i:02}.jpg")
+    calls, walks = [], []
+    for module, name, seen in ((Image, "open", calls), (files.os, "walk", walks)):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, real=real, seen=seen, **more: seen.append(a[0]) or real(*a, **more))
+    data = quiet(f"folder:{tmp_path}", image_size=4, in_memory=in_memory)
+    assert len(data) == 30 and len(calls) == opened
+    assert sorted(walks) == [tmp_path / "train", tmp_path / "val"]  # each part once
+
+
+def test_a_broken_picture_on_disk_is_met_when_it_is_asked_for(tmp_path):
+    picture(tmp_path / "a" / "1.png"), picture(tmp_path / "b" / "1.png", BLUE)
+    spoil(tmp_path / "a" / "1.png", "text")
+    data = quiet(f"folder:{tmp_path}", image_size=4, in_memory=False)
+    assert len(data) == 2 and data.labels.tolist() == [0, 1] and whole(data[1], BLUE)
+    with pytest.warns(UserWarning, match=r"a.1\.png cannot be read .*grey picture"):
+        assert whole(data[0], (128, 128, 128))
+
+
+def test_random_crops_of_larger_pictures_come_at_the_size_of_the_method(tmp_path):
+    data = quiet(f"folder:{sorted_folder(tmp_path)}", image_size=(12, 10), in_memory=False)
+    batch = torch.stack([data[0], data[2], data[4]])
+    views = RandomViews((8, 6), scale=(0.2, 1)).train()(batch)
+    assert batch.shape == (3, 3, 12, 10) and views.student[0]["image"].shape == (3, 3, 8, 6)
+
+
 def test_pictures_on_disk_can_have_no_labels(tmp_path):
     picture(tmp_path / "1.png"), picture(tmp_path / "2.png")
     data = quiet(f"folder:{tmp_path}", image_size=4, in_memory=False)
@@ -256,15 +347,14 @@ def test_a_broken_picture_is_named_counted_and_left_out(tmp_path, how, kind):
         assert whole(image, colour)
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_many_broken_pictures_are_told_in_one_sentence(tmp_path, in_memory):
+def test_many_broken_pictures_are_told_in_one_sentence(tmp_path):
     for i in range(9):
         path = picture(tmp_path / "a" / f"{i}.png")
         if i not in (2, 5):
             spoil(path, "text")
     with pytest.warns(UserWarning, match=r"^7 of 9 pictures .*0\.png, .*1\.png, .*3\.png, .*4\.png, .*6\.png, …$") as told:
-        data = load(f"folder:{tmp_path}", image_size=8, in_memory=in_memory)
-    assert len(told) == 1 and len(data) == 2 and whole(data.images[0] if in_memory else data[0], RED)
+        data = load(f"folder:{tmp_path}", image_size=8)
+    assert len(told) == 1 and told[0].filename == __file__ and len(data) == 2 and whole(data.images[0], RED)
 
 
 @pytest.mark.parametrize("error", [OSError, ValueError, TypeError, SyntaxError, struct.error, Image.DecompressionBombError])
@@ -273,14 +363,16 @@ def test_whatever_pillow_raises_is_a_broken_picture(tmp_path, monkeypatch, error
     opened = Image.open
 
     def refuse(path):
-        if path.name == "1.png":
+        if path.endswith("1.png"):
             raise error("no")
         return opened(path)
 
     monkeypatch.setattr(Image, "open", refuse)
-    for in_memory in (True, False):
-        with pytest.warns(UserWarning, match=r"1 of 2 .*1\.png"):
-            assert len(load(f"folder:{tmp_path}", image_size=4, in_memory=in_memory)) == 1
+    with pytest.warns(UserWarning, match=r"1 of 2 .*1\.png"):
+        assert len(load(f"folder:{tmp_path}", image_size=4)) == 1
+    data = quiet(f"folder:{tmp_path}", image_size=4, in_memory=False)
+    with pytest.warns(UserWarning, match=r"1\.png cannot be read .*grey picture"):
+        assert len(data) == 2 and whole(data[0], (128, 128, 128)) and whole(data[1], BLUE)
 
 
 def test_too_many_pixels_are_a_broken_picture(tmp_path, monkeypatch):
@@ -290,12 +382,11 @@ def test_too_many_pixels_are_a_broken_picture(tmp_path, monkeypatch):
         assert len(load(f"folder:{tmp_path}", image_size=4)) == 1
 
 
-@pytest.mark.parametrize("in_memory", [True, False])
-def test_nothing_but_broken_pictures_is_an_error(tmp_path, in_memory):
+def test_nothing_but_broken_pictures_is_an_error(tmp_path):
     for i in range(3):
         spoil(picture(tmp_path / f"{i}.png"), "text")
     with pytest.raises(UserError, match=rf"^none of the 3 pictures in {tmp_path} can be read \(.*0\.png, .*2\.png\)"):
-        load(f"folder:{tmp_path}", image_size=4, in_memory=in_memory)
+        load(f"folder:{tmp_path}", image_size=4)
 
 
 # What is not there
@@ -326,10 +417,13 @@ def test_a_folder_without_pictures(tmp_path):
 
 def test_a_part_that_is_not_there(tmp_path):
     picture(tmp_path / "flat" / "a" / "1.png"), picture(tmp_path / "half" / "train" / "a" / "1.png")
-    with pytest.raises(UserError, match="flat has no part 'test': it needs the folders .*/train/CLASS/ and .*/test/CLASS/"):
-        load(f"folder:{tmp_path}/flat", "test")
-    with pytest.raises(UserError, match="half has no folder 'test': put pictures in .*/half/test/CLASS/"):
-        load(f"folder:{tmp_path}/half", "test")
+    for name in ("flat", "half"):
+        with pytest.raises(UserError) as told:
+            load(f"folder:{tmp_path}/{name}", "test")
+        top = tmp_path / name
+        assert str(told.value) == (
+            f"{top} has no part 'test': put pictures in {top}/train/CLASS/ and {top}/test/CLASS/ (or val/CLASS/)"
+        )
     with pytest.raises(UserError, match="unknown split 'val'"):
         load(f"folder:{tmp_path}/half", "val")
 

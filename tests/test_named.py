@@ -236,7 +236,7 @@ def test_a_download_that_fails_is_one_sentence(alone, monkeypatch, name, kind, e
     assert told.value.__cause__ is error
 
 
-@pytest.mark.parametrize("name", ["cifar10", "stl10", "imagenette"])
+@pytest.mark.parametrize("name", DOWNLOADS)
 def test_without_a_network_each_download_fails_in_that_sentence(alone, monkeypatch, name):
     def unreachable(*args, **more):
         raise OSError("Network is unreachable")
@@ -255,14 +255,14 @@ def test_the_bundled_sets_need_nothing():
 
 def test_names_are_what_load_knows():
     assert data.names() == ["scenes", "fashion", *SIZES, "folder:PATH"]
-    assert {*PACKS, *DOWNLOADS} == set(SIZES)
+    assert {*PACKS, *DOWNLOADS, "imagenet"} == set(SIZES)
 
 
 @pytest.mark.parametrize(
     "wrong, right",
     [
         ("scense", "scenes"), ("Scenes", "scenes"), ("fashion-mnist", "fashion"), ("cifar", "cifar10"), ("CIFAR-10", "cifar10"),
-        ("stl", "stl10"), ("imagenet", "imagenette"), ("tiny-imagenet", "tiny-imagenet-50"), ("camvit", "camvid"),
+        ("stl", "stl10"), ("imagenete", "imagenette"), ("tiny_imagenet", "tiny-imagenet"), ("camvit", "camvid"),
         ("folders:here", "folder:PATH"),
     ],
 )  # fmt: skip
@@ -273,11 +273,11 @@ def test_an_unknown_name_suggests_the_near_one(wrong, right):
 
 @pytest.mark.parametrize("wrong", ["zzz", "", 7])
 def test_a_name_that_is_near_to_none_is_told_them_all(wrong):
-    with pytest.raises(UserError, match=rf"^unknown data '{wrong}': Known: camvid, cifar10, fashion, folder:PATH, imagenette, "):
+    with pytest.raises(UserError, match=rf"^unknown data '{wrong}': Known: camvid, cifar10, fashion, folder:PATH, imagenet, imagenette, "):
         load(wrong)
 
 
-@pytest.mark.parametrize("name", ["scenes", "fashion", "cifar10", "stl10", "imagenette", "camvid", "folder:anywhere", "zzz"])
+@pytest.mark.parametrize("name", ["scenes", "fashion", *SIZES, "folder:anywhere", "zzz"])
 def test_an_unknown_split_suggests_the_near_one(name):
     with pytest.raises(UserError, match=r"^unknown split 'tset': did you mean 'test'\? Known: test, train"):
         load(name, "tset")
@@ -286,7 +286,7 @@ def test_an_unknown_split_suggests_the_near_one(name):
             load(name, "unlabeled")
 
 
-@pytest.mark.parametrize("name", ["scenes", "fashion", "cifar10", "stl10", "imagenette", "camvid"])
+@pytest.mark.parametrize("name", ["scenes", "fashion", *SIZES])
 @pytest.mark.parametrize("size", [0, -1, (32, 0), (-2, 32)])
 def test_a_size_below_one_is_refused_before_anything_is_read(name, size):
     with pytest.raises(UserError, match=f"^image_size must be 1 or more, not {re.escape(str(size))}$"):

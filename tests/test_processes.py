@@ -1,6 +1,7 @@
 """Two processes compute what one does, and three do; they stop together."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ RUNS = [(case, 2) for case in together.CASES] + [(case, 3) for case in together.
 def out(tmp_path_factory):
     """The folder with what the processes found, all of it from one start of torchrun."""
     folder = tmp_path_factory.mktemp("together")
+    assert together.long(*together.OF_ONE, folder / "of one", stopped_by=0)[0] == "False 4 of 10"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
     process = subprocess.Popen(
         [*torchrun, Path(together.__file__), folder],
@@ -73,7 +75,28 @@ def test_after_three_steps_weights_teachers_centres_and_what_is_told_are_those_o
             )
             assert torch.equal(one[key], several[0][key]), key
         moved += key in start and (expected - start[key]).abs().max() > 1e-4
-    assert moved > 40
+    assert moved > 40 and sum(key.startswith("told") for key in alone) >= 6
+
+
+def the_same(some, expected):
+    """Whether a run ended as another: weights, averages and every line that it told."""
+    assert some.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(some[key], value, atol=1e-10, rtol=1e-10, msg=lambda text, key=key: f"{key}: {text}")
+
+
+def test_a_run_of_one_process_goes_on_with_three(out):
+    ended, expected = together.long(*together.OF_ONE)
+    assert ended == "True 10 of 10" and len(expected["told step"]) == 10
+    for rank in range(3):
+        the_same(load_file(out / f"of one {rank}"), expected)
+
+
+def test_a_run_of_two_processes_goes_on_with_one(out, tmp_path):
+    shutil.copytree(out / "stopped", tmp_path / "stopped")
+    ended, resumed = together.long(*together.OF_TWO, tmp_path / "stopped", resume=True)
+    assert ended == "True 60 of 60"
+    the_same(resumed, together.long(*together.OF_TWO)[1])
 
 
 def test_ctrl_c_on_one_process_stops_all_after_the_same_step_and_the_first_saves(out):

@@ -6,18 +6,20 @@ import os
 import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers import build, raw
 from torch import nn
+from torch.utils.data import Dataset
 
 import minimim
 from minimim import evaluate, methods
 from minimim.data import Images, scenes
 from minimim.errors import UserError
 from minimim.methods import Output
-from minimim.train import NotFinite, TrainConfig, settled, train
+from minimim.train import NotFinite, TrainConfig, logbook, settled, train
 from minimim.train import processes as devices
 from minimim.train.loop import CHECK_EVERY, steps_of
 from minimim.train.schedule import cosine, decay_groups
@@ -289,6 +291,34 @@ def test_a_line_holds_means_since_the_last_and_the_history_is_what_the_file_says
         assert line["lr"] == pytest.approx(learning_rate(toy.defaults, last - 1, 7))
 
 
+def test_waiting_is_the_share_of_time_in_which_images_were_not_there_and_looking_is_not_training(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(logbook, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def takes(seconds, value=None):
+        clock[0] += seconds
+        return value
+
+    class Slow(Dataset):
+        def __len__(self):
+            return 16
+
+        def __getitem__(self, index):  # a batch of 8 takes three seconds, one of the second epoch half a second
+            return takes(3 / 8 if len(toy.losses) < 2 else 0.5 / 8, raw(16)[index])
+
+    toy = Toy(lambda number, loss: takes(1, loss))
+    config = settings(epochs=2, log_every=2, workers=0, probe_every=1)
+    history = run(toy, config, Slow(), monitor=lambda method: takes(100, {"knn": 0.5})).history
+    lines = [line for line in history if "loss" in line]
+    assert [line["waiting"] for line in lines] == [0.75, round(1 / 3, 4)]
+    assert [line["images_per_s"] for line in lines] == [2.0, round(8 / 1.5, 1)]
+
+
+def test_the_progress_bar_tells_loss_and_waiting(capsys):
+    train(Toy(), data(), settings(epochs=1))
+    assert re.search(r"loss=\d\.\d{4}, waiting=\d+%", capsys.readouterr().err)
+
+
 def test_the_history_is_kept_when_nothing_is_written():
     assert [line["step"] for line in run(Toy(), settings(epochs=2, log_every=3)).history] == [3, 4]
 
@@ -449,9 +479,16 @@ def test_a_device_that_is_not_there_or_has_no_name_is_refused(monkeypatch):
     with pytest.raises(UserError, match="did you mean 'cuda'"):
         devices.pick_device("cude")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.pick_device() == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert devices.pick_device() == torch.device("cuda") and devices.pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(UserError, match="no cuda:4: this machine has 4 GPUs"):
+        devices.pick_device("cuda:4")
     monkeypatch.setenv("LOCAL_RANK", "3")
-    assert devices.pick_device() == torch.device("cuda:3")
+    assert devices.pick_device() == torch.device("cuda:3") and devices.pick_device("cuda:1") == torch.device("cuda:1")
+    monkeypatch.setenv("LOCAL_RANK", "4")
+    with pytest.raises(UserError, match="more processes here than there are GPUs: use --nproc-per-node=4"):
+        devices.pick_device()
+    assert devices.pick_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("able", [True, False])
@@ -463,7 +500,7 @@ def test_bf16_is_the_default_on_gpus_that_really_have_it_and_nowhere_else(able, 
     assert devices.precision("bf16", cpu) == torch.bfloat16
     assert all(devices.precision("fp32", device) == torch.float32 for device in (cpu, gpu, apple))
     for device in [apple] if able else [apple, gpu]:
-        with pytest.raises(UserError, match=f"this {device.type} device has no bf16: use --precision fp32"):
+        with pytest.raises(UserError, match=f"this {device.type} device has no bf16: use --precision fp32, or auto, which takes fp32"):
             devices.precision("bf16", device)
 
 

@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from minimim.train.step import Stepper, adamw
 
 CASES = [("mae", 8, 1), ("mae", 7, 1), ("ibot", 7, 1), ("hpm", 10, 2)]  # recipe, batch, parts
 THREE = [("ibot", 7, 1)]
+OF_TWO, OF_ONE = ("mae", 4, 10), ("ibot", 7, 3)  # recipe, batch, epochs of runs that are stopped: by two processes, by one
 OPTIONS = {"mae": {}, "ibot": {"prototypes": 64}, "hpm": {}}
 
 
@@ -49,30 +51,48 @@ def first_step(name, batch, parts):
     return found | {f"mask {number}": mask for number, mask in enumerate(masks)}
 
 
-def three_steps(name, batch, parts):
-    """Everything that is saved of a method, after three steps in double precision."""
+@contextmanager
+def double():
+    """Within it, everything is computed in double precision."""
     torch.set_default_dtype(torch.float64)
     try:
-        method = build(name, **OPTIONS[name])
-        result = train(method, data(), config(batch, parts, epochs=3 * batch / 24, log_every=1), bar=False)
-        assert result.steps == 3
-        told = {f"told {key}": torch.tensor([line[key] for line in result.history]) for key in ("loss", "grad_norm")}
-        return dict(method.state_dict()) | told
+        yield
     finally:
         torch.set_default_dtype(torch.float32)
 
 
+def told(lines):
+    """What the lines of metrics.jsonl say, but for how fast it went."""
+    keys = [key for key in lines[0] if key not in ("images_per_s", "waiting")]
+    return {f"told {key}": torch.tensor([line[key] for line in lines], dtype=torch.float64) for key in keys}
+
+
+def three_steps(name, batch, parts):
+    """Everything that is saved of a method, and what is told, after three steps."""
+    with double():
+        method = build(name, **OPTIONS[name])
+        result = train(method, data(), config(batch, parts, epochs=3 * batch / 24, log_every=1), bar=False)
+        assert result.steps == 3
+        return dict(method.state_dict()) | told(result.history)
+
+
+def long(name, batch, epochs, out=None, *, resume=False, stopped_by=None):
+    """A run of some length, which Ctrl-C on one process, at its fourth step, may stop: how it ended, and what it has."""
+    with double():
+        method, count = build(name, **OPTIONS[name]), itertools.count(1)
+
+        def press(*_):
+            if next(count) == 4 and rank() == stopped_by:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        method.register_forward_hook(press)
+        result = train(method, data(), config(batch, 1, epochs=epochs, log_every=1), out=out, resume=resume, bar=False)
+        return f"{result.finished} {result.steps} of {result.total}", dict(method.state_dict()) | told(result.history)
+
+
 def stopped(out):
-    """How a run ends when the second process alone hears Ctrl-C at its fourth step: what it has done, and who saved."""
-    method, count = build("mae"), itertools.count(1)
-
-    def press(*_):
-        if next(count) == 4 and rank() == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    method.register_forward_hook(press)
-    result = train(method, data(), config(4, 1, epochs=10), out=out / "stopped", bar=False)
-    return f"{result.finished} {result.steps} of {result.total}"
+    """How a run ends when the second process alone hears Ctrl-C."""
+    return long(*OF_TWO, out / "stopped", stopped_by=1)[0]
 
 
 def not_finite(out):
@@ -91,12 +111,15 @@ def not_finite(out):
 
 
 def everything(cases, out):
-    """All of it, into files that are named by case, number of processes and rank."""
+    """Both of it, into files that are named by case, number of processes and rank."""
     for case in cases:
         name = " ".join(map(str, case))
         for function in (first_step, three_steps):
-            tensors = {key: t.detach().contiguous().clone() for key, t in function(*case).items()}
-            save_file(tensors, out / f"{function.__name__} {name} {world()} {rank()}")
+            keep(function(*case), out / f"{function.__name__} {name} {world()} {rank()}")
+
+
+def keep(tensors, path):
+    save_file({key: t.detach().contiguous().clone() for key, t in tensors.items()}, path)
 
 
 def main(out):
@@ -104,6 +127,7 @@ def main(out):
     join(torch.device("cpu"))
     everything(THREE, out)
     number = rank()
+    keep(long(*OF_ONE, out / "of one", resume=True)[1], out / f"of one {number}")
     leave()
     if number == 2:
         return

@@ -6,27 +6,45 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch.autograd.graph import register_multi_grad_hook
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from minimim import data, methods
+from minimim import methods
 from minimim.config import option
 from minimim.errors import UserError, unknown
+from minimim.presets import Preset, preset
 from minimim.train.loop import compile_parts
 from minimim.train.processes import pick_device
 from minimim.train.processes import precision as dtype_of
 from minimim.train.step import Stepper, adamw
 
+PARTS = ("views", "forward", "backward", "optimiser and the rest")
+SIDE = {"cuda": 8192}  # of the square matrices whose product is timed; 1536 elsewhere
+
+
+@dataclass
+class Timed:
+    """What was seen of one setting. rates: images/s of each step, sorted; product: FLOP/s of a large matrix product in
+    the same precision; parts: seconds of each part of a step; memory: bytes at the peak of a step, on CUDA."""
+
+    rates: list[float]
+    product: float
+    parts: dict[str, float]
+    memory: int | None
+
 
 @dataclass
 class Bench:
     """Time whole training steps of a method on this machine, augmentation and optimiser included, and say which setting
-    is the fastest."""
+    is the fastest and where its time goes. The images are random bytes."""
 
-    method: str = option("mae", "which; see `minimim methods`")
-    image_size: int | tuple[int, ...] = option(32, "pixels: a side, or height and width")
-    patch_size: int = option(4, "pixels of a patch's side")
-    size: str = option("micro", "of the encoder: micro, tiny, small, base or large")
-    batch_size: int = option(64, "images a step")
+    preset: str = option("demo", "a named run whose method, sizes and batch are timed; other options change it")
+    method: str | None = option(None, "which; see `minimim methods` (the preset's, as all of the following)")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width")
+    patch_size: int | None = option(None, "pixels of a patch's side")
+    size: str | None = option(None, "of the encoder: micro, tiny, small, base or large")
+    batch_size: int | None = option(None, "images a step, in one part")
     rounds: int = option(10, "how often each setting is timed")
     precision: str = option("all", "all (fp32 and bf16), fp32 or bf16")
     compile: bool = option(False, "also time the compiled model; compiling takes a minute or more")
@@ -34,21 +52,41 @@ class Bench:
     options: dict = field(default_factory=dict)  # of the recipe
 
     def run(self) -> int:
-        """Print images/s for each setting, the middle of all rounds with the slowest and the fastest, and what to ask for."""
-        device = pick_device(self.device)
-        images = data.load("scenes", count=self.batch_size, image_size=self.image_size).images.to(device)
-        print(f"{self.method} {self.size}/{self.patch_size}, batch {self.batch_size}, {device}, {torch.get_num_threads()} threads")
+        """Print images/s for each setting, the middle of all rounds with the slowest and the fastest; what to ask for; and
+        of the fastest its operations a second, how its step's time divides, and on CUDA its memory."""
+        device, what = pick_device(self.device), self.wanted()
+        batch, parts = what.train.batch_size, what.train.accumulate
+        cut = f" in {parts} parts" if parts > 1 else ""
+        print(f"{what.method} {what.size}/{what.patch_size}, batch {batch}{cut}, {device}, {torch.get_num_threads()} threads")
         found = {}
         for name in self.precisions(device):
             for compiled in (False, True)[: 1 + self.compile]:
-                rates = sorted(self.batch_size / s for s in self.seconds(images, dtype_of(name, device), compiled))
                 flags = f"--precision {name}" + " --compile" * compiled
-                found[flags] = statistics.median(rates)
-                print(f"  {flags:28} {found[flags]:9.1f} images/s ({rates[0]:.1f} to {rates[-1]:.1f})")
-        flags, flops = max(found, key=found.get), self.flops(images)
-        print(f"  {flops / 1e9:.3f} GFLOP of matrix products an image, so {flops * found[flags] / 1e9:.0f} GFLOP/s at best")
-        print(f"  fastest here: {flags}")
+                found[flags] = timed = time_setting(what, device, dtype_of(name, device), compiled, self.rounds)
+                rate = statistics.median(timed.rates)
+                print(f"  {flags:28} {rate:9.1f} images/s ({timed.rates[0]:.1f} to {timed.rates[-1]:.1f})")
+        best = max(found, key=lambda flags: statistics.median(found[flags].rates))
+        work = flops(what, device)
+        rate, product = work * statistics.median(found[best].rates), found[best].product
+        print(f"  {work / 1e9:.3f} GFLOP of matrix products an image, so {rate / 1e9:.0f} GFLOP/s at best:")
+        print(f"  {rate / product:.0%} of the {product / 1e9:.0f} GFLOP/s of one large matrix product in that precision")
+        print(f"  fastest here: {best}")
+        tell_parts(found[best].parts)
+        if found[best].memory:
+            print(f"  a step takes {found[best].memory / 2**30:.2f} GiB of memory at its peak")
         return 0
+
+    def wanted(self) -> Preset:
+        """The preset, with what was asked for in its place. Raises UserError for a name that is none."""
+        base = preset(self.preset)
+        asked = {name: getattr(self, name) for name in ("method", "image_size", "patch_size", "size")}
+        options, train = {**base.options, **self.options}, base.train
+        if self.method not in (None, base.method):  # another method brings its own way of training, not its batch
+            options, train = self.options, replace(methods.create(self.method).defaults, batch_size=train.batch_size)
+        if self.batch_size is not None:
+            train = replace(train, batch_size=self.batch_size, accumulate=1)
+        changes = {name: value for name, value in asked.items() if value is not None}
+        return replace(base, **changes, options=options, train=train)
 
     def precisions(self, device) -> list[str]:
         """Those to time: both, but bf16 only where the device has it. Raises UserError for a name that is none."""
@@ -62,30 +100,105 @@ class Bench:
             names.append("bf16")
         return names
 
-    def create(self, device) -> methods.Method:
-        """A fresh method."""
-        sizes = {"image_size": self.image_size, "patch_size": self.patch_size, "size": self.size}
-        return methods.create(self.method, **sizes, **self.options).to(device).train()
 
-    def seconds(self, images, dtype, compiled: bool) -> list[float]:
-        """How long each step takes, after two to warm up."""
-        method = self.create(images.device)
-        if compiled:
-            compile_parts(method)
-        config = replace(method.defaults, batch_size=self.batch_size)
-        step = Stepper(method, adamw(method, config), config, self.rounds + 2, dtype=dtype)
-        taken = []
-        for number in range(self.rounds + 2):
-            began = time.perf_counter()
-            step(number, [images])
-            if images.device.type == "cuda":
-                torch.cuda.synchronize()
-            taken.append(time.perf_counter() - began)
-        return taken[2:]
+def create(what: Preset, device) -> methods.Method:
+    """A fresh method."""
+    sizes = {"image_size": what.image_size, "patch_size": what.patch_size, "size": what.size}
+    return methods.create(what.method, **sizes, **what.options).to(device).train()
 
-    def flops(self, images) -> int:
-        """Operations of the matrix products of one step, forward and backward, an image."""
-        method = self.create(images.device)
-        with FlopCounterMode(display=False) as counter:
-            method(images, generator=torch.Generator(images.device).manual_seed(0)).loss.backward()
-        return counter.get_total_flops() // len(images)
+
+def random_images(what: Preset, count: int, device) -> torch.Tensor:
+    """Random bytes of the preset's size, (count, C, H, W)."""
+    height, width = (what.image_size,) * 2 if isinstance(what.image_size, int) else what.image_size
+    shape = (count, what.options.get("channels", 3), height, width)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+
+
+def time_setting(what: Preset, device, dtype, compiled: bool, rounds: int) -> Timed:
+    """Time steps after two to warm up, whole and then in parts, with a large matrix product after each whole one."""
+    method, config = create(what, device), what.train
+    if compiled:
+        compile_parts(method)
+    take = Stepper(method, adamw(method, config), config, 2 * rounds + 2, dtype=dtype)
+    images = [random_images(what, config.batch_size // config.accumulate, device)] * config.accumulate
+    side = SIDE.get(device.type, 1536)
+    square = torch.randn(side, side, device=device, dtype=dtype)
+    numbers = iter(range(2 * rounds + 2))
+
+    def step() -> None:
+        take(next(numbers), images)
+
+    memory = None
+    for work in (step, lambda: square @ square):
+        work()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    step()
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device) - square.nbytes
+    taken, products = [], []
+    for _ in range(rounds):
+        taken.append(seconds(step, device))
+        products.append(seconds(lambda: square @ square, device))
+    parts = time_parts(take, step, rounds)
+    rates = sorted(config.batch_size / s for s in taken)
+    return Timed(rates, 2 * side**3 / statistics.median(products), parts, memory)
+
+
+def time_parts(take: Stepper, step, rounds: int) -> dict[str, float]:
+    """Seconds of each part of a step, the middle of all rounds, waiting for the device between the parts."""
+    marks, method = [], take.method
+
+    def mark(*_) -> None:
+        wait(take.device)
+        marks.append(time.perf_counter())
+
+    hooks = [
+        method.views.register_forward_pre_hook(mark),
+        method.views.register_forward_hook(mark),
+        method.register_forward_hook(mark),
+        register_multi_grad_hook(take.learning, mark),  # when the last gradient is there
+    ]
+    seen = []
+    for _ in range(rounds):
+        marks.clear()
+        whole = seconds(step, take.device)
+        pieces = [marks[i : i + 4] for i in range(0, len(marks), 4)]  # one for each part that is accumulated
+        spans = [sum(piece[k + 1] - piece[k] for piece in pieces) for k in range(3)]
+        seen.append([*spans, whole - sum(spans)])
+    for hook in hooks:
+        hook.remove()
+    return dict(zip(PARTS, map(statistics.median, zip(*seen, strict=True)), strict=True))
+
+
+def tell_parts(parts: dict[str, float]) -> None:
+    """How a step's time divides, a line each."""
+    print("  where its time goes, timed apart, with a wait for the device between the parts:")
+    for name, value in parts.items():
+        print(f"    {name:26} {1000 * value:9.2f} ms {value / sum(parts.values()):5.0%}")
+
+
+def seconds(work, device) -> float:
+    """How long it takes, with everything that the device still owes."""
+    wait(device)
+    began = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - began
+
+
+def wait(device) -> None:
+    """Until the device has done all that it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def flops(what: Preset, device) -> int:
+    """Operations of the matrix products of one step, forward and backward, an image; attention's too."""
+    method, images = create(what, device), random_images(what, 2, device)
+    generator = torch.Generator(device).manual_seed(0)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # the fused kernels hide theirs
+        method(images, generator=generator).loss.backward()
+    return counter.get_total_flops() // len(images)

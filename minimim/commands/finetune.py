@@ -1,35 +1,60 @@
 """minimim finetune"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 
-from minimim.commands.probe import ready, write_json
+from minimim.commands.pretrain import chosen
+from minimim.commands.probe import labelled, ready, write_json
 from minimim.config import option
 from minimim.draws import mix
 from minimim.evaluate import FinetuneConfig, finetune
 from minimim.methods import create
+from minimim.processes import rank
+from minimim.train import settled
+from minimim.train.loop import plan
+from minimim.train.processes import join, leave, pick_device
 
 
 @dataclass
-class Finetune(FinetuneConfig):
-    """Let the whole encoder learn the labels, its early layers more slowly than its late ones, and measure it on test
-    images."""
+class Finetune:
+    """Let the encoder learn the labels, all of it or its last blocks, its early layers more slowly than its late ones, and
+    measure it on test images. Can be stopped, resumed and spread over processes, as pretraining can."""
 
-    checkpoint: str = option("runs/pretrain", "a run's folder, or a .safetensors file")
-    data: str = option("scenes", "labelled images with a train and a test part")
+    config_type = FinetuneConfig
+
+    checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
+    weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
+    data: str | None = option(None, "labelled images with a train and a test part (scenes)")
+    preset: str | None = option(None, "a named run: its data, and its settings for fine-tuning; other options change them")
+    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
     scratch: bool = option(False, "start from random weights instead: the floor that pretraining has to beat")
-    out: str = option("", "a .json file for the figures")
+    shots: int = option(0, "labelled images of each class that may be used; 0 is all")
+    out: str = option("", "folder for the checkpoint, metrics.jsonl and figures.json; without it nothing is kept")
+    resume: bool = option(False, "go on from the checkpoint in --out")
+    train: dict = field(default_factory=dict)  # changes to the FinetuneConfig
 
     def run(self) -> int:
         """Print the test accuracy, and write it where it was asked for."""
-        method, train, test = ready(self.checkpoint, self.data, self.device)
+        base = chosen(self.preset, self.fast, self.data)
+        config = settled(base.finetune if base else FinetuneConfig(), **self.train)
+        join(pick_device(config.device))
+        first = rank() == 0
+        method = ready(self, config.device)
+        train, test = labelled(self, base, method, config.seed, crops=True)
         if self.scratch:
-            torch.manual_seed(mix(self.seed))
+            torch.manual_seed(mix(config.seed))
             method = create(**method.spec)
-        score = finetune(method.encoder, train, test, self)
-        start = "random weights" if self.scratch else self.checkpoint
-        print(f"fine-tuned from {start}: {score} on {score.n} test images, after {score.details['steps']} steps")
-        if self.out:
-            write_json(self.out, {"finetune": asdict(self), "figures": asdict(score)})
+        if first:
+            print(plan(len(train), settled(config, batch_size=min(config.batch_size, len(train)))), flush=True)
+        score = finetune(method.encoder, train, test, config, out=self.out or None, resume=self.resume)
+        leave()
+        if score is None:
+            print("stopped before the end: " + ("the same command with --resume goes on" if self.out else "nothing was kept, as there is no --out"))
+            return 130
+        if first:
+            start = "random weights" if self.scratch else self.weights or self.checkpoint or "the pretrained encoder"
+            print(f"fine-tuned from {start}: {score} on {score.n} test images, after {score.details['steps']} steps")
+            if self.out:
+                write_json(f"{self.out}/figures.json", {"config": asdict(config), "shots": self.shots, "scratch": self.scratch, "figures": asdict(score)})
         return 0

@@ -1,6 +1,6 @@
 """minimim pretrain"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -9,9 +9,10 @@ from minimim.config import option
 from minimim.data import load
 from minimim.draws import mix
 from minimim.errors import UserError
-from minimim.presets import preset
+from minimim.presets import Preset, images_of, preset
 from minimim.processes import rank
 from minimim.train import Run, settled, train
+from minimim.train.loop import plan
 from minimim.train.processes import join, leave, pick_device
 
 
@@ -21,54 +22,83 @@ class Pretrain:
     uses every process."""
 
     method: str | None = option(None, "how: see `minimim methods` (mae)")
-    data: str | None = option(None, "on what: scenes, fashion, cifar10, stl10, imagenette or folder:PATH (scenes)")
+    data: str | None = option(None, "on what: a name such as scenes or cifar10, or folder:PATH (scenes)")
     image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width (as the data has them)")
     patch_size: int | None = option(None, "pixels of a patch's side (about an eighth of the image's, at most 16)")
-    size: str | None = option(None, "of the encoder: micro, tiny, small, base or large (micro)")
-    preset: str | None = option(None, "a named run to start from; other options change it")
-    out: str = option("runs/pretrain", "folder for checkpoints and metrics.jsonl")
+    size: str | None = option(None, "of the encoder: micro, tiny, small, base, large or huge (micro)")
+    preset: str | None = option(None, "a named run to start from, see `minimim presets`; other options change it")
+    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
+    out: str = option("", "folder for checkpoints and metrics.jsonl (runs/pretrain, or runs/PRESET)")
     resume: bool = option(False, "go on from the checkpoint in --out")
     options: dict = field(default_factory=dict)  # of the recipe
     train: dict = field(default_factory=dict)  # changes to the TrainConfig
 
     def run(self) -> int:
         """Train, save, and say what can be done next."""
-        base = preset(self.preset) if self.preset else None
+        base = chosen(self.preset, self.fast, self.data)
         name = self.method or (base.method if base else "mae")
-        source = self.data or (base.data if base else "scenes")
-        chosen = base if base and name == base.method else None
+        own = base if base and name == base.method else None  # another method keeps neither options nor schedule
         methods.options(name)  # an unknown method is told before anything is read
-        config = {"seed": 0, "device": "auto", **self.train}
-        join(pick_device(config["device"]))
-        try:
-            images = load(source, "train", image_size=self.image_size or (base.image_size if base else None))
-            height, width = images[0].shape[-2:] if hasattr(images, "files") else images.images.shape[-2:]
-            options = {**(chosen.options if chosen else {}), **self.options}
-            if not hasattr(images, "files") and images.images.shape[1] != 3:
-                options.setdefault("channels", images.images.shape[1])
-            torch.manual_seed(mix(config["seed"]))
-            method = methods.create(
-                name,
-                image_size=(height, width),
-                patch_size=self.patch_size or (base.patch_size if base else default_patch(height, width)),
-                size=self.size or (base.size if base else "micro"),
-                **options,
-            )
-            config = settled(chosen.train if chosen else method.defaults, **self.train)
-            run = train(method, images, config, out=self.out, resume=self.resume, monitor=watch(source, images, config))
-        finally:
-            leave()
-        if rank() == 0:
-            self.report(run, source)
+        join(pick_device(self.train.get("device", "auto")))
+        first, out = rank() == 0, self.out or place(self.preset, self.fast)
+        if base and not self.image_size:
+            images, shape = images_of(base, "pretrain", crops=True), base.image_size
+        else:
+            images = load(base.data if base else self.data or "scenes", "train", image_size=self.image_size)
+            shape = tuple(images[0].shape[-2:] if hasattr(images, "files") else images.images.shape[-2:])
+        options = {**(own.options if own else {}), **self.options}
+        if not hasattr(images, "files") and images.images.shape[1] != 3:
+            options.setdefault("channels", images.images.shape[1])
+        torch.manual_seed(mix(self.train.get("seed", 0)))
+        method = methods.create(
+            name,
+            image_size=shape,
+            patch_size=self.patch_size or (base.patch_size if base else default_patch(*shape)),
+            size=self.size or (base.size if base else "micro"),
+            **options,
+        )
+        config = settled(own.train if own else method.defaults, **self.train)
+        if first:
+            print(plan(len(images), config), flush=True)
+        run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config))
+        leave()
+        if first:
+            self.report(run, out, base)
         return 0
 
-    def report(self, run: Run, source: str) -> None:
+    def report(self, run: Run, out: str, base: Preset | None) -> None:
         """One or two lines about how the run ended."""
         if not run.finished:
             print(f"stopped after {run.steps} of {run.total} steps, saved in {run.path}: the same command with --resume goes on")
             return
         print(f"{run.steps} steps, {run.seconds:.0f} s; the encoder is in {run.path}")
-        print(f"next: minimim probe --checkpoint {self.out} --data {source.removesuffix('/train')} --floors")
+        data = self.data or (base.data if base else "scenes")
+        how = f"--preset {self.preset}" + " --fast" * self.fast if base else f"--checkpoint {out} --data {data.removesuffix('/train')}"
+        print(f"next: minimim probe {how} --floors")
+
+
+def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
+    """The preset that was asked for, on other data where that was asked for too.
+
+    Raises UserError for one that is not there, and for --fast without one.
+    """
+    if name is None:
+        if fast:
+            raise UserError("--fast shortens a preset: name one with --preset, see minimim presets")
+        return None
+    base, whole = preset(name, fast), preset(name)
+    if data is not None:
+        return replace(base, data=data, split="train")
+    if base.data != whole.data and rank() == 0:
+        print(f"{whole.data} is not on this machine: the bundled scenes stand in")
+    return base
+
+
+def place(name: str | None, fast: bool, stage: str = "pretrain") -> str:
+    """The folder of a stage's run, where none was asked for."""
+    if name is None:
+        return f"runs/{stage}"
+    return f"runs/{name}" + "-fast" * fast + (f"-{stage}" if stage != "pretrain" else "")
 
 
 def default_patch(height: int, width: int) -> int:
@@ -77,7 +107,7 @@ def default_patch(height: int, width: int) -> int:
     return max(size for size in sizes if height % size == 0 and width % size == 0)
 
 
-def watch(source: str, images, config):
+def watch(images, config):
     """The monitor of a run, where one is wanted: k-NN and effective rank on up to 4,000 images that have labels."""
     if not config.probe_every:
         return None

@@ -1,15 +1,22 @@
 """minimim probe"""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from minimim import data, evaluate
+from minimim import data, evaluate, interop
+from minimim.commands.pretrain import chosen, place
 from minimim.config import option
-from minimim.errors import UserError
+from minimim.data.images import few
+from minimim.errors import UserError, unknown
+from minimim.evaluate import OfficialConfig, Score
 from minimim.methods import Method
+from minimim.presets import Preset, images_of
+from minimim.processes import rank
 from minimim.train import load
-from minimim.train.processes import pick_device
+from minimim.train.processes import leave, pick_device
+
+PROTOCOLS = ("cached", "official", "both")
 
 
 @dataclass
@@ -17,45 +24,86 @@ class Probe:
     """Measure what an encoder has learnt: linear probe and k-NN on frozen features, the same for train and test images.
     The figures are accuracies with their standard error from the size of the test set."""
 
-    checkpoint: str = option("runs/pretrain", "a run's folder, or a .safetensors file")
-    data: str = option("scenes", "labelled images with a train and a test part")
-    floors: bool = option(False, "also probe raw pixels and the same encoder with random weights")
-    layer: int = option(-1, "the block that the features are taken after; -1 is the last")
+    checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
+    weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
+    data: str | None = option(None, "labelled images with a train and a test part (scenes)")
+    preset: str | None = option(None, "a named run: its data, and its settings for the official protocol")
+    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
+    protocol: str = option("cached", "cached: features once, the best linear map found; official: as papers do, with crops and LARS; or both")
+    epochs: float | None = option(None, "of the official protocol (90)")
+    floors: bool = option(False, "also probe raw pixels and the same encoder with random weights (cached)")
+    layer: int = option(-1, "the block that the features are taken after; -1 is the last (cached)")
     pool: str = option("mean", "mean of the patches, or cls")
-    sweep: bool = option(False, "probe every layer and pooling")
-    seed: int = option(0, "of the random encoder among the floors")
+    shots: int = option(0, "labelled images of each class that may be used; 0 is all")
+    sweep: bool = option(False, "probe every layer and pooling (cached)")
+    seed: int = option(0, "of the random encoder among the floors, of the choice of shots, of the official protocol")
     device: str = option("auto", "auto, cpu, cuda or mps")
     out: str = option("", "a .json file for the figures")
 
     def run(self) -> int:
         """Print a table, and write it where it was asked for."""
-        method, train, test = ready(self.checkpoint, self.data, self.device)
+        if self.protocol not in PROTOCOLS:
+            raise unknown("protocol", self.protocol, PROTOCOLS)
+        base = chosen(self.preset, self.fast, self.data)
+        method = ready(self, self.device)
+        train, test = labelled(self, base, method, self.seed)
+        print(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
+        figures = {}
         if self.sweep:
-            pools = ("mean", "cls") if method.encoder.cls_token is not None else ("mean",)
-            rows = evaluate.sweep(method.encoder, train, test, pools=pools)
-            print(f"{'layer':>5} {'pool':>5} {'linear probe':>15} {'k-NN':>15}   (chosen by: held-out part of train)")
-            for row in rows:
-                held_out = row["linear_probe"].details["held_out"]
-                print(f"{row['layer']:5} {row['pool']:>5} {row['linear_probe']!s:>15} {row['knn']!s:>15}   {held_out:.3f}")
-            figures = [{**row, "linear_probe": asdict(row["linear_probe"]), "knn": asdict(row["knn"])} for row in rows]
-        else:
+            figures["sweep"] = self.every_layer(method, train, test)
+        elif self.protocol != "official":
             scores = evaluate.compare(
                 method, train, test, with_floors=self.floors, layer=self.layer, pool=self.pool, seed=self.seed
             )
             print(evaluate.table(scores))
-            print(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
-            figures = {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
-        if self.out:
+            figures |= {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
+        if self.protocol != "cached":
+            score = self.official(method, labelled(self, base, method, self.seed, crops=True)[0] if base else train, test, base)
+            if score is None:
+                return 130
+            print(f"{'official protocol':18}{score!s:>14}")
+            figures["official"] = asdict(score)
+        if self.out and rank() == 0:
             write_json(self.out, {"probe": asdict(self), "figures": figures})
         return 0
 
+    def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
+        """The linear probe as papers do it."""
+        config = base.probe if base else OfficialConfig()
+        config = replace(config, pool=self.pool, seed=self.seed, device=self.device, epochs=self.epochs or config.epochs)
+        score = evaluate.official_probe(method.encoder, train, test, config)
+        leave()
+        return score
 
-def ready(checkpoint: str, source: str, device: str) -> tuple[Method, data.Images, data.Images]:
-    """A trained method on its device, and the labelled images to measure it on, at its own image size."""
-    method = load(checkpoint).to(pick_device(device))
-    size = tuple(method.spec["image_size"])
-    train, test = (data.load(source, split, image_size=size) for split in ("train", "test"))
-    return method, train, test
+    def every_layer(self, method: Method, train, test) -> list[dict]:
+        """The cached protocol after every block."""
+        pools = ("mean", "cls") if method.encoder.cls_token is not None else ("mean",)
+        rows = evaluate.sweep(method.encoder, train, test, pools=pools)
+        print(f"{'layer':>5} {'pool':>5} {'linear probe':>15} {'k-NN':>15}   (chosen by: held-out part of train)")
+        for row in rows:
+            held_out = row["linear_probe"].details["held_out"]
+            print(f"{row['layer']:5} {row['pool']:>5} {row['linear_probe']!s:>15} {row['knn']!s:>15}   {held_out:.3f}")
+        return [{**row, "linear_probe": asdict(row["linear_probe"]), "knn": asdict(row["knn"])} for row in rows]
+
+
+def ready(command, device: str) -> Method:
+    """The trained method that a command names, on its device."""
+    if command.weights:
+        method = interop.method_for(interop.load_file(command.weights))
+    else:
+        method = load(command.checkpoint or place(command.preset, command.fast))
+    return method.to(pick_device(device))
+
+
+def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
+    """The images to learn labels from and to judge by, at the method's own size; with `crops`, those to learn from are as
+    the preset wants them for random crops."""
+    if base:
+        train, test = images_of(base, "train", crops=crops), images_of(base, "test")
+    else:
+        size = tuple(method.spec["image_size"])
+        train, test = (data.load(command.data or "scenes", split, image_size=size) for split in ("train", "test"))
+    return few(train, command.shots, seed=seed) if command.shots else train, test
 
 
 def write_json(path: str, content: dict) -> None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from minimim.data.images import Images
+from minimim.data.views import Inputs
 from minimim.draws import mix
 
 
@@ -36,18 +38,28 @@ def rows(batch_size: int, rank: int, world: int) -> slice:
     return slice(batch_size * rank // world, batch_size * (rank + 1) // world)
 
 
-def batches(data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", rank=0, world=1, workers=0) -> Iterator[Tensor]:
+def batches(
+    data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", rank=0, world=1, workers=0, labels=False
+) -> Iterator[Tensor | Inputs]:
     """This process's images of the batches number `start` to `stop`, uint8 (b, C, H, W) on the device.
 
     data: Images, which are moved to the device once when they fit there, or OnDisk, which `workers` processes read.
+    labels: give {"image": images, "label": (b,)} instead.
     """
+    if labels:
+        more = {"seed": seed, "start": start, "stop": stop, "device": device, "rank": rank, "world": world}
+        images = batches(data, batch_size, **more, workers=workers)
+        named = batches(Images(data.labels), batch_size, **more)
+        return ({"image": x, "label": y} for x, y in zip(images, named, strict=False))
     device = torch.device(device)
     own = rows(batch_size, rank, world)
     steps = range(start, 2**62 if stop is None else stop)
     wanted = (positions(step, batch_size, len(data), seed)[own] for step in steps)
     if hasattr(data, "images"):
-        images = data.images.to(device) if fits(data.images, device) else data.images
-        return (images[ids.to(images.device)].to(device) for ids in wanted)
+        if fits(data.images, device):
+            images = data.images.to(device)
+            return (images[sent(ids, device)] for ids in wanted)
+        return (sent(data.images[ids], device) for ids in wanted)
     return on_the_way(data, (ids.tolist() for ids in wanted), device, workers)
 
 
@@ -55,7 +67,7 @@ def in_order(data, batch_size: int, device="cpu", workers: int = 2) -> Iterator[
     """All images once, in their order, for evaluation: uint8 (b, C, H, W) on the device."""
     device = torch.device(device)
     if hasattr(data, "images"):
-        return (images.to(device) for images in data.images.split(batch_size))
+        return (sent(images, device) for images in data.images.split(batch_size))
     ids = range(len(data))
     return on_the_way(data, (ids[i : i + batch_size] for i in range(0, len(data), batch_size)), device, workers)
 
@@ -70,6 +82,11 @@ def on_the_way(data, wanted, device: torch.device, workers: int) -> Iterator[Ten
         generator=torch.Generator(),  # the loader's own draws must not touch the global ones
     )
     return (images.to(device, non_blocking=True) for images in loader)
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device, without waiting for a GPU: only from pinned memory does a copy wait for its turn alone."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" and x.is_cpu else x.to(device)
 
 
 def read(data, ids: Tensor) -> Tensor:

@@ -5,6 +5,21 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from minimim.draws import mix
+from minimim.errors import UserError
+
+
+def few(images, shots: int, *, seed: int = 0):
+    """`shots` images of each class (or all, where there are fewer), drawn once: Images or OnDisk → the same kind.
+
+    Raises UserError for images without labels.
+    """
+    if images.labels is None:
+        raise UserError("a few images of each class can be taken only where there are labels: put each class in a folder of its own")
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(mix(seed)))  # (n,)
+    labels = images.labels[order]
+    return images.take(torch.cat([order[labels == label][:shots] for label in labels.unique()]))
+
 
 @dataclass
 class Images:

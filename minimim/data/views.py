@@ -6,6 +6,7 @@ on whole batches, where the images are, and gives each sample its own parameters
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,15 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, gr
 
 def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation that normalise these images, (C, 1, 1) each: ImageNet's for colour, else 0.5, 0.25."""
-    channels = images.shape[-3]
+    return constants(images.shape[-3], images.device, torch.get_default_dtype())
+
+
+@lru_cache
+@torch.inference_mode(False)
+def constants(channels: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """What `statistics` says, made once: a tensor from numbers is a copy that a GPU would wait for in every step."""
     mean, std = (MEAN, STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
-    return tuple(torch.tensor(s, device=images.device).view(-1, 1, 1) for s in (mean, std))
+    return tuple(torch.tensor(s, dtype=dtype, device=device).view(-1, 1, 1) for s in (mean, std))
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -102,7 +109,8 @@ class RandomViews(nn.Module):
 def crop_boxes(noise: Tensor, scale: tuple[float, float] | None) -> Tensor:
     """Random crops from noise (B, 4): x0, y0, x1, y1 in [0, 1], area within `scale`, aspect 3/4 to 4/3 of the image's."""
     if scale is None:
-        return torch.tensor([0.0, 0.0, 1.0, 1.0], device=noise.device).expand(len(noise), 4)
+        corner = torch.zeros_like(noise[:, :2])  # (B, 2)
+        return torch.cat([corner, corner + 1], dim=1)  # (B, 4)
     area = scale[0] + (scale[1] - scale[0]) * noise[:, 0]
     aspect = torch.exp((2 * noise[:, 1] - 1) * math.log(4 / 3))
     width = (area * aspect).sqrt().clamp(max=1)

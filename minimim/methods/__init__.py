@@ -30,7 +30,7 @@ def options(name: str) -> dict:
 def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, size: str = "micro", **more) -> Method:
     """Build a method by name, with fresh weights.
 
-    image_size: (H, W) or one side, in pixels. size: micro, tiny, small, base or large. more: see `options(name)`.
+    image_size: (H, W) or one side, in pixels. size: micro, tiny, small, base, large or huge. more: see `options(name)`.
     Raises UserError for a name, a size or an option that is not there, and for sizes that do not fit together.
     """
     for option in more:
@@ -40,5 +40,5 @@ def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int
         raise unknown("method", name, RECIPES)
     image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
     method = RECIPES[name](image_size, patch_size, size, **more)
-    method.spec = {"name": name, "image_size": image_size, "patch_size": patch_size, "size": size, **more}
+    method.spec = method.encoder.spec = {"name": name, "image_size": image_size, "patch_size": patch_size, "size": size, **more}
     return method

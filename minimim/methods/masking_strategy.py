@@ -12,12 +12,13 @@ from minimim.methods.teacher import Teacher
 from minimim.targets import Pixels
 from minimim.vit import ViT
 
-DECODERS = {  # dim, depth, heads of the MAE decoder beside each size of encoder; base and large as in the paper
+DECODERS = {  # dim, depth, heads of the MAE decoder beside each size of encoder; base, large and huge as in the paper
     "micro": (64, 2, 4),
     "tiny": (96, 4, 3),
     "small": (256, 8, 8),
     "base": (512, 8, 16),
     "large": (512, 8, 16),
+    "huge": (512, 8, 16),
 }
 
 

@@ -63,7 +63,7 @@ class CentredPrototypes(nn.Module):
         """Move the centres towards the mean score of all processes; a mean that is not finite moves nothing."""
         for name, (total, count) in self.seen.items():
             centre = self.get_buffer(f"{name}_centre")
-            everyone = summed(torch.cat([total, total.new_tensor([count])]))  # (prototypes + 1,)
+            everyone = summed(torch.cat([total, total.new_full((1,), count)]))  # (prototypes + 1,)
             mean = everyone[:-1] / everyone[-1]
             centre.lerp_(torch.where(mean.isfinite(), mean, centre), 1 - self.momentum)
         self.seen = {}

@@ -1,7 +1,8 @@
-"""Ctrl-C that waits for the end of the step."""
+"""Ctrl-C that waits for the end of the step, and an end by the clock."""
 
 import signal
 import threading
+import time
 from typing import Self
 
 import torch
@@ -10,7 +11,13 @@ from minimim.processes import summed, together
 
 
 class Interrupt:
-    """Within it, the first Ctrl-C (or a polite kill) is only remembered; the second interrupts at once, as usual."""
+    """Within it, the first Ctrl-C (or a polite kill) is only remembered; the second interrupts at once, as usual.
+
+    minutes: after so many it is as if it had been pressed; 0 never.
+    """
+
+    def __init__(self, minutes: float = 0.0):
+        self.end = time.monotonic() + 60 * minutes if minutes else float("inf")
 
     def __enter__(self) -> Self:
         self.pressed, self.former = False, {}
@@ -29,9 +36,10 @@ class Interrupt:
 
     def asked(self, now: bool) -> bool:
         """Whether to stop after this step. Several processes agree on it together, when `now` is true for all of them."""
+        wanted = self.pressed or time.monotonic() > self.end
         if not together():
-            return self.pressed
-        return now and bool(summed(torch.tensor(float(self.pressed), device=device_of_backend())) > 0)
+            return wanted
+        return now and bool(summed(torch.tensor(float(wanted), device=device_of_backend())) > 0)
 
 
 def device_of_backend() -> str:

@@ -3,10 +3,12 @@
 import json
 import os
 import time
-from contextlib import suppress
+import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+import torch
 from tqdm.auto import tqdm
 
 from minimim.config import TrainConfig
@@ -17,12 +19,16 @@ METRICS = "metrics.jsonl"
 
 
 class Logbook:
-    """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened."""
+    """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened.
+
+    `waiting` in a line is the share of the time, 0 to 1, that the loop stood waiting for images. A GPU works off a queue, and
+    what the queue hides is counted too: on a GPU 0 is sure, and a large share is a hint that it may starve.
+    """
 
     def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool):
         self.out, self.config, self.total, self.images, self.monitor = out, config, total, images, monitor
-        self.history, self.sums, self.steps, self.seen = [], {}, 0, start
-        self.since = self.began = time.monotonic()
+        self.sums, self.steps, self.waited = {}, 0, 0.0
+        self.since = time.monotonic()
         self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
         main = rank() == 0
         size = config.batch_size
@@ -30,8 +36,8 @@ class Logbook:
             total=total * size, initial=start * size, unit="img", unit_scale=True, disable=not (bar and main), leave=True
         )
         self.file = self.board = None
+        self.history = [line for line in read_metrics(out) if line["step"] <= start] if out is not None and start else []
         if out is not None and main:
-            self.history = [line for line in read_metrics(out) if line["step"] <= start] if start else []
             with writing(out / METRICS):
                 out.mkdir(parents=True, exist_ok=True)
                 partial = out / f".{METRICS}.partial"
@@ -48,6 +54,13 @@ class Logbook:
         for thing in filter(None, (self.file, self.board)):
             with suppress(OSError):  # every line was flushed when it was written
                 thing.close()
+
+    @contextmanager
+    def waiting(self):
+        """Within it, the time is spent waiting for images."""
+        began = time.monotonic()
+        yield
+        self.waited += time.monotonic() - began
 
     def note(self, step: int, metrics: dict, lr: float, method) -> None:
         """Take in the metrics of a step; write a line when it is time, and after the last step."""
@@ -66,10 +79,12 @@ class Logbook:
         """One line: means over the steps since the last one and over the processes."""
         means = {name: float(summed(value) / world() / self.steps) for name, value in self.sums.items()}
         now = time.monotonic()
-        speed = self.steps * self.config.batch_size / (now - self.since)
-        self.sums, self.steps, self.since = {}, 0, now
-        self.bar.set_postfix(loss=f"{means['loss']:.4f}")
-        self.add({"step": step, "epoch": round(epoch, 4), **means, "lr": lr, "images_per_s": round(speed, 1)})
+        speed, share = self.steps * self.config.batch_size / (now - self.since), self.waited / (now - self.since)
+        share = float(summed(torch.tensor(share, device=self.sums["loss"].device)) / world())
+        self.sums, self.steps, self.waited, self.since = {}, 0, 0.0, now
+        self.bar.set_postfix(loss=f"{means['loss']:.4f}", waiting=f"{share:.0%}")
+        told = {"lr": lr, "images_per_s": round(speed, 1), "waiting": round(share, 4)}
+        self.add({"step": step, "epoch": round(epoch, 4), **means, **told})
 
     def add(self, line: dict) -> None:
         """Keep a line, write it, and draw it."""
@@ -78,9 +93,12 @@ class Logbook:
             with writing(self.out / METRICS):
                 print(json.dumps(line), file=self.file, flush=True)
         if self.board:
-            for name, value in line.items():
-                if name != "step":
-                    self.board.add_scalar(name, value, line["step"])
+            try:
+                for name, value in line.items():
+                    if name != "step":
+                        self.board.add_scalar(name, value, line["step"])
+            except OSError as error:
+                self.board = without_board(error)
 
     def look(self, method) -> dict:
         """What the monitor says of the method as it stands, on the first process."""
@@ -105,9 +123,17 @@ def read_metrics(out) -> list[dict]:
 
 
 def open_board(out: Path):
-    """A TensorBoard writer, or None where TensorBoard is not installed."""
+    """A TensorBoard writer, or None where TensorBoard is not installed or cannot write."""
     try:
         from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(out / "tensorboard")
     except ImportError:
         return None
-    return SummaryWriter(out / "tensorboard")
+    except OSError as error:
+        return without_board(error)
+
+
+def without_board(error: OSError) -> None:
+    """Say that there will be no more curves in TensorBoard: they are not worth a run, and metrics.jsonl has the numbers."""
+    warnings.warn(f"TensorBoard cannot write ({error}): the run goes on without it", stacklevel=2)

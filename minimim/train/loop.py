@@ -22,9 +22,10 @@ from minimim.processes import rank, together, world
 from minimim.train import checkpoint
 from minimim.train.interrupt import Interrupt
 from minimim.train.logbook import Logbook
-from minimim.train.processes import pick_device, precision
+from minimim.train.processes import pick_device, precision, refuse_different_starts, restarted
 from minimim.train.state import load_state, save_state
 from minimim.train.step import Stepper, adamw, learning_rate
+from minimim.train.trouble import explained, kept
 
 CHECK_EVERY = 20  # steps between looks at what the device has flagged: each look waits for the device
 
@@ -35,8 +36,8 @@ class NotFinite(UserError):
 
 @dataclass
 class Run:
-    """What came of a run. history: one dict a line of metrics.jsonl; steps: how many are behind us, of total; seconds:
-    of this call alone; path: the last checkpoint; finished: False after Ctrl-C."""
+    """What came of a run. history: one dict a line of metrics.jsonl, as `Logbook` explains; steps: how many are behind us, of
+    total; seconds: of this call alone; path: the last checkpoint; finished: False after Ctrl-C."""
 
     history: list[dict]
     steps: int
@@ -52,21 +53,25 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     data: minimim.data Images or files. config: by default the method's own. out: a folder for checkpoints and
     metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. monitor: a
     function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`.
-    Ctrl-C ends the step at hand, saves, and returns. Raises UserError for what cannot be, NotFinite when a loss is.
+    Ctrl-C ends the step at hand, saves, and returns. A run that torchrun has restarted goes on by itself.
+    Raises UserError for what cannot be or breaks on the way, NotFinite when a loss is.
     """
     config = config or method.defaults
     device = pick_device(config.device)
     total = steps_of(len(data), config)
     out = Path(out) if out is not None else None
     method.to(device).train()
-    optimizer = adamw(method, config)
+    optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
     start, about = 0, {"config": asdict(config), "total": total, "images": len(data), "spec": method.spec}
-    if resume:
+    path = out / checkpoint.NAME if out is not None else None
+    there = path is not None and os.path.exists(path)
+    if restarted(device) and there or resume:
         start = load_state(out, method, optimizer, about)
-    elif out is not None and os.path.exists(out / checkpoint.NAME):
+    elif there:
         raise UserError(f"{out} already holds a run: go on with it by --resume, or choose another --out")
     else:
         method.prepare(data, torch.Generator().manual_seed(mix(config.seed, 0)))
+    refuse_different_starts(start, out, device)
 
     if config.compile:
         compile_parts(method)
@@ -82,25 +87,29 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
         rank=rank(),
         world=world(),
         workers=config.workers,
+        labels=getattr(method, "needs_labels", False),
     )
     book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar)
-    save = Saver(out, method, optimizer, about, stepper, config.save_every)
-    began, step = time.monotonic(), start
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), Interrupt() as interrupt, book:
+    save = Saver(path, method, optimizer, about, stepper, config.save_every)
+    began, done = time.monotonic(), start
+    own_draws = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with explained(config, device, path), own_draws, Interrupt(config.max_minutes) as interrupt, book:
         for step in range(start, total):
-            parts = list(itertools.islice(stream, config.accumulate))
+            with book.waiting():
+                parts = list(itertools.islice(stream, config.accumulate))
             metrics = stepper(step, parts)
-            book.note(step + 1, metrics, learning_rate(config, step, total), method)
-            looked = (step + 1) % CHECK_EVERY == 0 or step + 1 == total
+            done = step + 1
+            book.note(done, metrics, learning_rate(config, step, total), method)
+            looked = done % CHECK_EVERY == 0 or done == total
             if looked:
                 save.refuse_not_finite()
             if interrupt.asked(now=looked):
                 break
             if save.due():
-                save(step + 1)
-        done = step + 1 if total > start else start
-        save(done)
-    return Run(book.history, done, total, time.monotonic() - began, save.path, finished=done == total)
+                save(done)
+        if done > start:
+            save(done)
+    return Run(book.history, done, total, time.monotonic() - began, path, finished=done == total)
 
 
 def steps_of(images: int, config: TrainConfig) -> int:
@@ -115,6 +124,19 @@ def steps_of(images: int, config: TrainConfig) -> int:
     return max(1, round(config.epochs * images / config.batch_size))
 
 
+def plan(images: int, config: TrainConfig) -> str:
+    """What a run is about to do, in one line: its steps, its batch, and the learning rate that it reaches.
+
+    >>> plan(50_000, TrainConfig(epochs=400, batch_size=4096, accumulate=2))
+    '50,000 images, 4,883 steps of 4096 images = 1 process × 2 parts × 2048, lr 1.50e-04 × 4096/256 = 2.40e-03'
+    """
+    steps, size, parts = steps_of(images, config), config.batch_size, config.accumulate
+    few, many = size // parts // world(), -(-size // parts // world())
+    cut = f"{world()} process{'es' * (world() > 1)} × {parts} part{'s' * (parts > 1)} × {few}" + f" or {many}" * (many > few)
+    rate = f"lr {config.lr:.2e} × {size}/256 = {config.lr * size / 256:.2e}"
+    return f"{images:,} images, {steps:,} steps of {size} images = {cut}, {rate}"
+
+
 def compile_parts(method: Method) -> None:
     """torch.compile what costs: every encoder and decoder, the teacher's too."""
     for holder in filter(None, (method, method.teacher)):
@@ -125,10 +147,9 @@ def compile_parts(method: Method) -> None:
 class Saver:
     """Writes checkpoints, by the clock and when told, but never one that follows a step that was not finite."""
 
-    def __init__(self, out: Path | None, method, optimizer, about: dict, stepper: Stepper, every: float):
-        self.out, self.method, self.optimizer, self.about = out, method, optimizer, about
+    def __init__(self, path: Path | None, method, optimizer, about: dict, stepper: Stepper, every: float):
+        self.path, self.method, self.optimizer, self.about = path, method, optimizer, about
         self.stepper, self.every, self.last = stepper, every, time.monotonic()
-        self.path = out / checkpoint.NAME if out is not None else None
 
     def due(self) -> bool:
         """Whether it is time for the next one. After a bad step it never is: the next look, on every process, ends the run."""
@@ -148,11 +169,9 @@ class Saver:
         if step < 0:
             return
         rate = learning_rate(self.stepper.config, step, self.stepper.total)
-        saved = self.path and os.path.exists(self.path)
-        good = f"the last good checkpoint is {self.path}" if saved else "nothing was saved yet"
         raise NotFinite(
             f"the loss or gradient of step {step + 1} is not finite, at learning rate {rate:.2e}, so the run was stopped "
-            f"and {good}: try a lower --lr, a longer --warmup or --clip 1"
+            f"and {kept(self.path)}: try a lower --lr, a longer --warmup or --clip 1"
         )
 
 

@@ -6,11 +6,14 @@ import torch
 import torch.distributed as dist
 
 from minimim.errors import UserError, unknown
-from minimim.processes import together
+from minimim.processes import summed, together, world
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device by name; "auto" takes a CUDA GPU, else Apple's, else the CPU. Raises UserError when it is not there."""
+    """The device by name; "auto" takes a CUDA GPU, else Apple's, else the CPU; each process of torchrun has a GPU of its own.
+
+    Raises UserError when it is not there.
+    """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
@@ -19,9 +22,12 @@ def pick_device(name: str = "auto") -> torch.device:
         raise unknown("device", name, [*there, "auto"])
     if not there[kind]:
         raise UserError(f"there is no {kind} device on this machine: use --device auto, or cpu")
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    return torch.device(name)
+    count, own = torch.cuda.device_count(), name == "cuda" and "LOCAL_RANK" in os.environ
+    device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if own else name)
+    if kind == "cuda" and device.index is not None and device.index >= count:
+        many = f"torchrun started more processes here than there are GPUs: use --nproc-per-node={count}, or --device cpu"
+        raise UserError(many if own else f"there is no {name}: this machine has {count} GPUs, counted from cuda:0")
+    return device
 
 
 def join(device: torch.device) -> None:
@@ -34,9 +40,23 @@ def join(device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Say goodbye to the other processes."""
+    """Say goodbye to the other processes, after a run that ended well: with nccl it waits for all of them. After an error
+    the end of the process is enough, and waits for nobody."""
     if together():
         dist.destroy_process_group()
+
+
+def restarted(device: torch.device) -> bool:
+    """Whether torchrun has started the run again because one of its processes died. The count of restarts is each machine's
+    own, so the processes ask one another, and all get the same answer."""
+    count = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    return bool(summed(torch.tensor(count, device=device)) > 0)
+
+
+def refuse_different_starts(start: int, out, device: torch.device) -> None:
+    """Raise UserError unless every process begins at the same step: they read one checkpoint, or none."""
+    if int(summed(torch.tensor(start, device=device))) != start * world():
+        raise UserError(f"the processes of this run find different checkpoints in {out}: --out must be one folder that all of them see")
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:
@@ -46,5 +66,5 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     """
     able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "bf16" and not able:
-        raise UserError(f"this {device.type} device has no bf16: use --precision fp32")
+        raise UserError(f"this {device.type} device has no bf16: use --precision fp32, or auto, which takes fp32 here")
     return torch.bfloat16 if name == "bf16" or (name == "auto" and device.type == "cuda" and able) else torch.float32

@@ -12,7 +12,7 @@ from minimim.errors import UserError
 from minimim.methods import Method, create
 from minimim.train import checkpoint
 
-FREE = {"device", "workers", "save_every", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
+FREE = {"device", "workers", "save_every", "max_minutes", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
 
 
 def save_state(path: Path, method: Method, optimizer, about: dict) -> None:
@@ -89,6 +89,8 @@ def load(path) -> Method:
     tensors, about = checkpoint.read(path)
     if not about.get("spec"):
         raise UserError(f"{path} holds a method that was put together by hand: build it again and use load_method")
+    if "name" not in about["spec"]:
+        raise UserError(f"{path} holds a classifier, not a pretrained method: minimim.evaluate.load_classifier opens what was fine-tuned")
     method = create(**about["spec"])
     load_method(method, tensors, path)
     return method.eval()

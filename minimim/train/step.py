@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from minimim.config import TrainConfig
+from minimim.data.views import Inputs, as_inputs
 from minimim.draws import StepGenerator, mix
 from minimim.methods import Method
 from minimim.processes import rank, summed, world
@@ -34,7 +35,7 @@ class Stepper:
         self.device = self.learning[0].device
         self.first_bad = torch.full((), -1, device=self.device)  # the first step that was skipped, or −1
 
-    def __call__(self, step: int, parts: list[Tensor]) -> dict[str, Tensor]:
+    def __call__(self, step: int, parts: list[Tensor | Inputs]) -> dict[str, Tensor]:
         """Take one step on this process's images, cut into as many parts as are accumulated.
 
         Each part counts the same: where samples hide different numbers of patches, that is not quite the whole batch.
@@ -59,22 +60,23 @@ class Stepper:
         bad = ~(loss.isfinite() & norm.isfinite())
         self.first_bad = torch.where(bad & (self.first_bad < 0), step, self.first_bad)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, step, self.total)
+            group["lr"] = learning_rate(config, step, self.total) * group.get("scale", 1.0)
         self.optimizer.found_inf = bad.float()  # a fused optimiser leaves everything as it is when this is 1
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.method.after_step((step + 1) / self.total)
         return {"loss": loss, "grad_norm": norm, **metrics}
 
-    def forward(self, images: Tensor, number: int, parts: int, step: int, progress: float):
+    def forward(self, images: Tensor | Inputs, number: int, parts: int, step: int, progress: float):
         """The output for one part. Draws are made for the whole batch; this part of it takes its own rows."""
         size = self.config.batch_size // parts  # of one part, over all processes
         first = number * size + size * rank() // world()
+        count = len(next(iter(as_inputs(images).values())))
         generator = StepGenerator(
             self.device,
             seed=self.config.seed,
             step=step,
-            rows=slice(first, first + len(images)),
+            rows=slice(first, first + count),
             total=self.config.batch_size,
         )
         last = number == parts - 1

@@ -1,0 +1,104 @@
+"""An encoder that learns labels, in the shape that the training loop takes: for fine-tuning, and for the linear probe as
+papers do it. So both can be stopped and resumed, cut into parts, and spread over processes, like any other run."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minimim.data.batches import in_order, rows
+from minimim.errors import UserError
+from minimim.evaluate.score import Score, accuracy
+from minimim.methods import Output
+from minimim.processes import rank, summed, world
+from minimim.train import TrainConfig, train
+from minimim.train.processes import join, pick_device
+
+
+class Classifier(nn.Module):
+    """An encoder and a head for labels: {"image": (B, C, H, W), "label": (B,)} in, a loss out.
+
+    head: (B, D) → (B, classes). views: the augmentation. pool: mean or cls. smoothing: of the labels. mix: (images,
+    labels) → the same, mixed, with labels (B, classes), or None. frozen: the encoder learns nothing and stays in eval mode.
+    optimizer_of: (classifier, config) → its optimiser. spec: what a run must agree on to be resumed.
+    Raises UserError for pool="patches".
+    """
+
+    needs_labels, teacher, decoder = True, None, None  # what `train` asks of a method
+
+    def __init__(self, encoder, head, *, views, pool, optimizer_of: Callable, spec: dict, smoothing=0.0, mix=None, frozen=False):
+        super().__init__()
+        if pool == "patches":
+            raise UserError('a classifier reads one vector an image: pool must be "mean" or "cls"')
+        self.encoder, self.head, self.views, self.pool = encoder, head, views, pool
+        self.optimizer_of, self.spec, self.smoothing, self.mix, self.frozen = optimizer_of, spec, smoothing, mix, frozen
+        if frozen:
+            encoder.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """A frozen encoder stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(B, C, H, W), raw or normalised → (B, classes)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.encoder(images).pooled(self.pool)  # (B, D)
+        return self.head(features.float() if self.frozen else features)
+
+    def forward(self, inputs, *, noise=None, progress: float = 0.0, generator=None) -> Output:
+        """One step's loss: cross-entropy, the mean over the batch of all processes."""
+        labels = inputs["label"]
+        images = self.views(inputs["image"], generator).student[0]["image"]
+        if self.mix is not None and self.training:
+            images, labels = self.mix(images, labels)  # (B, classes) from here on
+        scores = self.scores(images).float()
+        errors = F.cross_entropy(scores, labels, label_smoothing=self.smoothing, reduction="sum")
+        count = summed(torch.full((), float(len(scores)), device=scores.device)) / world()
+        right = scores.argmax(dim=1) == (labels if labels.dim() == 1 else labels.argmax(dim=1))
+        return Output(errors / count, scores, labels, None, {"accuracy": right.sum() / count})
+
+    def optimizer(self, config: TrainConfig):
+        """What takes its steps."""
+        return self.optimizer_of(self, config)
+
+    def prepare(self, data, generator=None) -> None:
+        """Nothing is fitted before training."""
+
+    def after_step(self, progress: float) -> None:
+        """Nothing moves but by gradient."""
+
+
+def linear_head(dim: int, classes: int) -> nn.Linear:
+    """A linear map that starts near zero."""
+    head = nn.Linear(dim, classes)
+    nn.init.trunc_normal_(head.weight, std=0.01)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resume=False, bar=True) -> Score | None:
+    """Train a classifier on labelled images and judge it on others; None when it was stopped before its end.
+
+    details: steps, and the train loss of the last ones. A batch larger than the data is cut to it.
+    """
+    join(pick_device(config.device))
+    run = train(model, data, config, out=out, resume=resume, bar=bar)
+    if not run.finished:
+        return None
+    losses = [line["loss"] for line in run.history if "loss" in line]
+    return judge(model.eval(), test, config.workers, steps=run.total, loss=losses[-1])
+
+
+@torch.no_grad()
+def judge(model: Classifier, test, workers: int = 2, **details) -> Score:
+    """Test accuracy; each process looks at its own part of the images."""
+    device = next(model.parameters()).device
+    own = rows(len(test), rank(), world())
+    parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), 500, device, workers)]
+    predicted = torch.zeros(len(test), dtype=torch.long, device=device)
+    predicted[own] = torch.cat(parts)
+    return accuracy(summed(predicted).cpu(), test.labels, **details)

@@ -1,0 +1,91 @@
+"""The linear probe as papers do it: a head trained by LARS on a frozen encoder that sees every image anew, in a random
+crop, in every epoch. `linear_probe` is the cached one: the same question, a hundred times cheaper, with its best answer
+found and not approached."""
+
+import copy
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor, nn
+
+from minimim.config import TrainConfig, option
+from minimim.data.views import RandomViews
+from minimim.draws import mix
+from minimim.evaluate.classify import Classifier, learn, linear_head
+from minimim.evaluate.features import check_labels, fingerprint
+from minimim.evaluate.score import Score
+
+
+@dataclass
+class OfficialConfig(TrainConfig):
+    """The protocol of the MAE (arXiv 2111.06377, appendix A.1) with a batch that fits small sets; for ImageNet the paper's
+    is batch_size=16384, so a learning rate of 6.4."""
+
+    epochs: float = option(90, "passes over the labelled images")
+    batch_size: int = option(512, "images a step, over all processes and all accumulated parts")
+    lr: float = option(0.1, "learning rate for 256 images a step; scaled with the batch size")
+    warmup: float = option(1 / 9, "part of the run in which the learning rate climbs")
+    weight_decay: float = option(0.0, "decay of weights")
+    crop: float = option(0.08, "smallest part of the image that a training crop takes; 1 does not crop")
+    pool: str = option("cls", "mean of the patches, or cls")
+
+
+def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | None = None, *, out=None, resume=False, bar=True) -> Score | None:
+    """Test accuracy of BatchNorm without scale and shift, and a linear map, trained by LARS on the frozen encoder.
+
+    The encoder is left alone. out, resume: as `finetune`. None when the run was stopped before its end. details: steps, and
+    the train loss of the last ones. Several processes take the batch statistics of their own images, as the official code does.
+    Raises UserError for labels that cannot be used, and for pool="patches".
+    """
+    config = config or OfficialConfig()
+    check_labels(train, test)
+    own = {f.name: getattr(config, f.name) for f in fields(OfficialConfig)}
+    config = replace(OfficialConfig(**own), batch_size=min(config.batch_size, len(train)))
+    classes = int(train.labels.max()) + 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(config.seed))
+        head = nn.Sequential(nn.BatchNorm1d(encoder.dim, affine=False, eps=1e-6), linear_head(encoder.dim, classes))
+    height, width = (side * encoder.patch_size for side in encoder.home_grid)
+    model = Classifier(
+        copy.deepcopy(encoder),
+        head,
+        views=RandomViews((height, width), scale=None if config.crop >= 1 else (config.crop, 1.0)),
+        pool=config.pool,
+        optimizer_of=lars,
+        spec={"probe": {"classes": classes, "crop": config.crop, "pool": config.pool}, "from": fingerprint(encoder)},
+        frozen=True,
+    )
+    return learn(model, train, test, config, out=out, resume=resume, bar=bar)
+
+
+def lars(model: Classifier, config: OfficialConfig) -> "LARS":
+    """LARS on what learns: the head."""
+    return LARS([p for p in model.parameters() if p.requires_grad], weight_decay=config.weight_decay)
+
+
+class LARS(torch.optim.Optimizer):
+    """Momentum SGD whose step on each matrix has the length of lr · trust · ‖weights‖ (You et al., arXiv 1708.03888);
+    biases take plain steps. `found_inf` = 1 leaves everything as it is, as the fused optimisers of torch do."""
+
+    def __init__(self, params, lr=0.0, momentum=0.9, weight_decay=0.0, trust=0.001):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})
+        self.found_inf = None
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """Take one step with the gradients at hand."""
+        for group in self.param_groups:
+            for p in (p for p in group["params"] if p.grad is not None):
+                update = p.grad
+                if p.dim() > 1:
+                    update = update + group["weight_decay"] * p
+                    length, size = p.norm(), update.norm()
+                    update = update * torch.where((length > 0) & (size > 0), group["trust"] * length / size, 1.0)
+                former = self.state[p].get("momentum", torch.zeros_like(p))
+                momentum = group["momentum"] * former + update
+                self.state[p]["momentum"] = self.unless_bad(momentum, former)
+                p.copy_(self.unless_bad(p - group["lr"] * momentum, p))
+
+    def unless_bad(self, new: Tensor, old: Tensor) -> Tensor:
+        """The new values, or the old ones after a step whose gradient was not finite."""
+        return new if self.found_inf is None else torch.where(self.found_inf > 0, old, new)
