@@ -170,11 +170,11 @@ def show(result: dict) -> None:
     def told(r: dict) -> str:
         return f"{r['median']:6.2f} ({r['low']:.2f} to {r['high']:.2f})"
 
-    print(f"\n{'times as fast':58}{'switched on alone':24}switched off alone")
+    print(f"\n{'times as fast':60}{'switched on alone':24}switched off alone")
     for gain in result["gains"].values():
-        print(f"{gain['about'].partition(' (')[0]:58}{told(gain['alone']):24}{told(gain['off_alone'])}")
-    print(f"{'all measures of the loop against the plain loop':58}{told(result['all_together'])}")
-    print(f"{'the step of minimim.train against the plain loop':58}{told(result['minimim'])}")
+        print(f"{gain['about'].partition(' (')[0]:60}{told(gain['alone']):24}{told(gain['off_alone'])}")
+    print(f"{'all measures of the loop against the plain loop':60}{told(result['all_together'])}")
+    print(f"{'the step of minimim.train against the plain loop':60}{told(result['minimim'])}")
 
 
 def main() -> None:

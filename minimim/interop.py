@@ -78,8 +78,11 @@ def method_for(weights: dict[str, Tensor]) -> Method:
     Raises UserError for weights of another size than micro to huge, and for what `load` refuses.
     """
     _, official = to_official(weights)
+    for name in ("patch_embed.proj.weight", "pos_embed"):
+        if name not in official:
+            raise UserError(f"these weights have no {name}, so their size cannot be told: give the whole encoder's")
     dim, channels, patch_size, _ = official["patch_embed.proj.weight"].shape
-    depth = 1 + max(int(name.split(".")[1]) for name in official if name.startswith("blocks."))
+    depth = len({name.split(".")[1] for name in official if name.startswith("blocks.")})
     size = next((name for name, known in SIZES.items() if known[:2] == (dim, depth)), None)
     if size is None:
         raise UserError(f"these weights have width {dim} and {depth} blocks, which is none of the sizes {', '.join(SIZES)}")

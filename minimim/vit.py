@@ -86,7 +86,7 @@ class ViT(nn.Module):
         self.patch_embed = PatchEmbed(patch_size, channels, self.dim)
         self.cls_token = nn.Parameter(torch.empty(1, 1, self.dim)) if cls else None
         self.mask_token = nn.Parameter(torch.empty(1, 1, self.dim)) if hidden == "token" else None
-        rates = torch.linspace(0, drop_path, self.depth).tolist()
+        rates = [drop_path * i / max(1, self.depth - 1) for i in range(self.depth)]
         self.blocks = nn.ModuleList(Block(self.dim, self.heads, rate) for rate in rates)
         self.norm = nn.LayerNorm(self.dim, eps=1e-6)
         positions = sincos_positions(self.dim, self.home_grid)  # (N, D)

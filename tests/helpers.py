@@ -2,6 +2,7 @@
 
 import torch
 
+from minimim.data import Images
 from minimim.methods import create
 
 N = 16  # patches of 16×16 images in patches of 4
@@ -19,6 +20,13 @@ def images(batch=3, channels=3, seed=0):
 def raw(batch=4, channels=3, seed=0):
     """Images as bytes."""
     return torch.randint(0, 256, (batch, channels, 16, 16), dtype=torch.uint8, generator=generator(seed))
+
+
+def toy(n=24, seed=0, step=100):
+    """Darker and brighter images in turn; a small step makes them hard to tell apart."""
+    images, labels = raw(n, seed=seed) // 2, torch.arange(n) % 2
+    images[1::2] += step
+    return Images(images, labels)
 
 
 def build(name, **more):

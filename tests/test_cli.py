@@ -51,7 +51,7 @@ def test_the_way_of_a_learner_from_a_folder_to_a_table(capsys, pictures):
     kept = json.loads(figures.read_text())["figures"]
     assert set(kept) == {"linear_probe", "knn"} and kept["linear_probe"]["raw_pixels"]["value"] == 1.0
     code, told, _ = ask(capsys, "probe", "--checkpoint", pictures / "run", "--data", f"folder:{pictures}", "--sweep")
-    assert code == 0 and len(told.splitlines()) == 1 + 4 * 2
+    assert code == 0 and len(told.splitlines()) == 2 + 4 * 2
     code, told, _ = ask(capsys, "finetune", "--checkpoint", pictures / "run", "--data", f"folder:{pictures}", "--epochs", 1)
     assert code == 0 and "12 test images" in told
 

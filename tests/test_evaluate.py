@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from helpers import build, generator, raw
+from helpers import build, generator, toy
 
-from minimim.data import Images
 from minimim.diagnose import effective_rank
 from minimim.errors import UserError
 from minimim.evaluate import (
     FinetuneConfig,
+    OfficialConfig,
     Score,
     compare,
     extract,
@@ -19,12 +19,12 @@ from minimim.evaluate import (
     knn,
     linear_probe,
     monitor,
+    official_probe,
     raw_pixels,
     sweep,
     table,
 )
 from minimim.evaluate.features import Features, standardise
-from minimim.evaluate.finetune import classifier, groups
 from minimim.evaluate.probe import covariance, fit, predict, scores
 from minimim.evaluate.score import accuracy
 from minimim.methods import create
@@ -37,13 +37,6 @@ def cloud(n=120, dim=6, classes=3, noise=1.0, seed=0, made_by="a test"):
     labels = torch.arange(n) % classes
     x = centres[labels] + noise * torch.randn(n, dim, generator=generator(seed))
     return Features(x * torch.logspace(-2, 2, dim) + torch.arange(dim), labels, made_by)
-
-
-def toy(n=24, seed=0, step=100):
-    """Darker and brighter images in turn; a small step makes them hard to tell apart."""
-    images, labels = raw(n, seed=seed) // 2, torch.arange(n) % 2
-    images[1::2] += step
-    return Images(images, labels)
 
 
 @pytest.fixture
@@ -149,7 +142,16 @@ def tune(train, test):
     return finetune(build("mae").encoder, train, test, FinetuneConfig(epochs=1), bar=False)
 
 
-EVALUATIONS = {"probe": (linear_probe, cloud), "knn": (knn, cloud), "finetune": (tune, toy)}
+def probe_officially(train, test):
+    return official_probe(build("mae").encoder, train, test, OfficialConfig(epochs=1), bar=False)
+
+
+EVALUATIONS = {
+    "probe": (linear_probe, cloud),
+    "knn": (knn, cloud),
+    "finetune": (tune, toy),
+    "official": (probe_officially, toy),
+}
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)
@@ -423,86 +425,6 @@ def test_a_monitor_sees_what_the_evaluation_would_and_moves_nothing():
     pair = [extract(method.encoder, x) for x in (train, test)]
     assert seen == {"knn": knn(*pair).value, "effective_rank": effective_rank(pair[1].x)}
     assert method.encoder.training and method.training
-
-
-# Fine-tuning
-
-
-@pytest.mark.parametrize("depth", [1, 4])
-@pytest.mark.parametrize("name", ["mae", "ibot"])
-def test_each_earlier_block_learns_more_slowly(name, depth):
-    encoder = build(name).encoder
-    encoder.blocks = encoder.blocks[:depth]
-    config = FinetuneConfig(layer_decay=0.5, weight_decay=0.1)
-    model = classifier(encoder, 3, config)
-    given = {id(p): (g["scale"], g["weight_decay"]) for g in groups(model, config) for p in g["params"]}
-    assert sum(len(g["params"]) for g in groups(model, config)) == len(given)
-    for key, p in model.named_parameters():
-        if not p.requires_grad:
-            assert id(p) not in given
-            continue
-        if key.startswith(("head.", "encoder.norm.")):
-            scale = 1.0
-        elif key.startswith("encoder.blocks."):
-            scale = 1.0
-            for _ in range(int(key.split(".")[2]), depth):
-                scale *= 0.5
-        else:
-            assert key.startswith(("encoder.patch_embed.", "encoder.cls_token", "encoder.mask_token"))
-            scale = 0.5 ** (depth + 1)
-        decay = 0.0 if key.endswith("bias") or ".norm" in key else 0.1
-        assert given[id(p)] == (scale, decay), key
-
-
-@pytest.fixture(scope="module")
-def tuned():
-    """A fine-tuned toy: the score, and the encoder with what it was before."""
-    torch.manual_seed(0)
-    encoder = create("mae", image_size=16).encoder.eval()
-    before = {n: t.clone() for n, t in encoder.state_dict().items()}
-    config = FinetuneConfig(epochs=8, batch_size=16, lr=8e-3, warmup=0.1)
-    state = torch.get_rng_state()
-    score = finetune(encoder, toy(48), toy(40, seed=1), config, bar=False)
-    assert torch.equal(torch.get_rng_state(), state)  # nothing is drawn from the global generator
-    return score, encoder, before, config
-
-
-def test_fine_tuning_learns_what_can_be_told(tuned):
-    score, *_ = tuned
-    assert score.value > 0.95 and score.n == 40
-    assert score.details["steps"] == 8 * 48 / 16 and score.details["loss"] < math.log(2) - 0.1
-
-
-def test_fine_tuning_leaves_the_encoder_alone(tuned):
-    _, encoder, before, _ = tuned
-    assert all(torch.equal(t, before[n]) for n, t in encoder.state_dict().items()) and not encoder.training
-    assert all(b.drop_path.rate == 0 for b in encoder.blocks) and all(p.grad is None for p in encoder.parameters())
-
-
-def test_fine_tuning_twice_is_the_same_and_another_seed_another(tuned):
-    score, encoder, _, config = tuned
-    assert finetune(encoder, toy(48), toy(40, seed=1), config, bar=False) == score
-    config = FinetuneConfig(epochs=8, batch_size=16, lr=8e-3, warmup=0.1, seed=1)
-    assert finetune(encoder, toy(48), toy(40, seed=1), config, bar=False).details["loss"] != score.details["loss"]
-
-
-def test_with_no_layer_decay_and_one_step_the_rates_are_what_they_should_be(monkeypatch):
-    rates = []
-    step = torch.optim.AdamW.step
-
-    def watched(self, *args):
-        rates.append({(g["scale"], g["lr"]) for g in self.param_groups})
-        return step(self, *args)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    config = FinetuneConfig(epochs=2, batch_size=8, lr=0.1, layer_decay=0.5, warmup=0.5)
-    finetune(build("mae").encoder, toy(16), toy(8), config, bar=False)
-    peak = 0.1 * 8 / 256
-    factors = [1 / 2, 1, 1, (1 + math.cos(math.pi / 2)) / 2]  # a climb over two steps, then half a cosine
-    assert len(rates) == 4
-    for seen, factor in zip(rates, factors, strict=True):
-        assert {scale for scale, _ in seen} == {0.5**i for i in range(6)}
-        assert all(lr == pytest.approx(peak * factor * scale) for scale, lr in seen)
 
 
 # Effective rank

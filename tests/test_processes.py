@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from minimim.train import checkpoint
+from minimim.train.logbook import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +109,12 @@ def test_a_loss_that_is_not_finite_on_one_process_is_skipped_on_all_and_stops_al
     first, second = ((out / f"not_finite {rank}").read_text() for rank in range(2))
     assert first == second and first.startswith("True 20 the loss or gradient of step 4 is not finite")
     assert checkpoint.read(out / "not finite")[1]["step"] == 3
+
+
+def test_fine_tuning_on_two_processes_gives_the_weights_and_the_score_of_one(out, tmp_path):
+    score = together.finetuned(tmp_path)
+    assert [(out / f"finetuned {rank}").read_text() for rank in range(2)] == [score] * 2
+    alone, several = (checkpoint.read(folder / "finetuned")[0] for folder in (tmp_path, out))
+    the_same(several, alone)
+    assert alone["method.head.weight"].dtype == torch.float64 and alone["method.head.weight"].abs().max() > 0.01
+    the_same(*(together.told(read_metrics(folder / "finetuned")) for folder in (out, tmp_path)))

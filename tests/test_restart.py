@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,41 @@ def test_the_command_line_takes_every_process_and_speaks_once(tmp_path):
     assert code == 0, said
     assert said.count("steps of 7 images = 2 processes × 1 part × 3 or 4, lr") == 1
     assert said.count("the encoder is in") == 1 and said.count("7 steps, ") == 1
+
+
+class OneByOne(torch.utils.data.Dataset):
+    """Images that loader workers read."""
+
+    def __len__(self):
+        return 16
+
+    def __getitem__(self, index):
+        return raw(16)[index]
+
+
+def told_with_its_workers(number, out):
+    """A run whose whole process group, loader workers included, gets a signal: as from a terminal or a cluster."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def press(count, loss):
+        if count == 3:
+            subprocess.run(["kill", f"-{number}", "--", f"-{os.getpgrp()}"], start_new_session=True, check=True)
+            time.sleep(0.5)
+        return loss
+
+    toy = Toy(press)
+    result = run(toy, settings(workers=2), OneByOne(), out=out)
+    assert (result.steps, result.finished) == (4, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_run_and_its_loader_workers_stops_it_saved(number, tmp_path):
+    told = f"import test_restart; test_restart.told_with_its_workers({int(number)}, '{tmp_path}')"
+    subprocess.run(
+        [sys.executable, "-c", told], cwd=Path(__file__).parent, start_new_session=True, timeout=120, check=True
+    )
+    assert checkpoint.read(tmp_path)[1]["step"] == 4
 
 
 # In one process

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minimim.data import Images
 from minimim.data.batches import batches
+from minimim.evaluate import FinetuneConfig, finetune
 from minimim.processes import rank, together, world
 from minimim.train import NotFinite, TrainConfig, train
 from minimim.train.processes import join, leave
@@ -95,6 +96,14 @@ def stopped(out):
     return long(*OF_TWO, out / "stopped", stopped_by=1)[0]
 
 
+def finetuned(out):
+    """How good a fine-tuned encoder is; its weights and what it told lie in a folder."""
+    settings = FinetuneConfig(epochs=2, batch_size=7, lr=0.1, drop_path=0.0, log_every=1, device="cpu")
+    parts = [Images(raw(count, seed=count), torch.arange(count) % 3, ("a", "b", "c")) for count in (24, 31)]
+    with double():
+        return str(finetune(build("mae").encoder, *parts, settings, out=out / "finetuned", bar=False))
+
+
 def not_finite(out):
     """How a run ends when the second process alone meets a loss that is not finite, at its fourth step."""
     method, count = build("mae"), itertools.count(1)
@@ -133,7 +142,7 @@ def main(out):
         return
     dist.init_process_group("gloo", init_method=f"file://{out}/meeting", rank=number, world_size=2)
     everything(CASES, out)
-    for function in (stopped, not_finite):
+    for function in (stopped, not_finite, finetuned):
         (out / f"{function.__name__} {number}").write_text(function(out))
     leave()
 

@@ -36,12 +36,12 @@ class Finetune:
 
     def run(self) -> int:
         """Print the test accuracy, and write it where it was asked for."""
+        join(pick_device(self.train.get("device", "auto")))
+        first = rank() == 0
         base = chosen(self.preset, self.fast, self.data)
         config = settled(base.finetune if base else FinetuneConfig(), **self.train)
-        join(pick_device(config.device))
-        first = rank() == 0
         method = ready(self, config.device)
-        train, test = labelled(self, base, method, config.seed, crops=True)
+        train, test = labelled(self, base, method, config.seed, crops=config.crop < 1)
         if self.scratch:
             torch.manual_seed(mix(config.seed))
             method = create(**method.spec)
@@ -49,9 +49,10 @@ class Finetune:
             print(plan(len(train), settled(config, batch_size=min(config.batch_size, len(train)))), flush=True)
         score = finetune(method.encoder, train, test, config, out=self.out or None, resume=self.resume)
         leave()
-        if score is None:
+        if score is None and first:
             print("stopped before the end: " + ("the same command with --resume goes on" if self.out else "nothing was kept, as there is no --out"))
-            return 130
+        if score is None:
+            return 0 if self.out else 130
         if first:
             start = "random weights" if self.scratch else self.weights or self.checkpoint or "the pretrained encoder"
             print(f"fine-tuned from {start}: {score} on {score.n} test images, after {score.details['steps']} steps")

@@ -35,16 +35,18 @@ class Pretrain:
 
     def run(self) -> int:
         """Train, save, and say what can be done next."""
+        join(pick_device(self.train.get("device", "auto")))
         base = chosen(self.preset, self.fast, self.data)
+        if base and self.image_size:
+            base = replace(base, image_size=self.image_size, read_size=None)
         name = self.method or (base.method if base else "mae")
         own = base if base and name == base.method else None  # another method keeps neither options nor schedule
         methods.options(name)  # an unknown method is told before anything is read
-        join(pick_device(self.train.get("device", "auto")))
         first, out = rank() == 0, self.out or place(self.preset, self.fast)
-        if base and not self.image_size:
+        if base:
             images, shape = images_of(base, "pretrain", crops=True), base.image_size
         else:
-            images = load(base.data if base else self.data or "scenes", "train", image_size=self.image_size)
+            images = load(self.data or "scenes", "train", image_size=self.image_size)
             shape = tuple(images[0].shape[-2:] if hasattr(images, "files") else images.images.shape[-2:])
         options = {**(own.options if own else {}), **self.options}
         if not hasattr(images, "files") and images.images.shape[1] != 3:
@@ -72,9 +74,12 @@ class Pretrain:
             print(f"stopped after {run.steps} of {run.total} steps, saved in {run.path}: the same command with --resume goes on")
             return
         print(f"{run.steps} steps, {run.seconds:.0f} s; the encoder is in {run.path}")
-        data = self.data or (base.data if base else "scenes")
-        how = f"--preset {self.preset}" + " --fast" * self.fast if base else f"--checkpoint {out} --data {data.removesuffix('/train')}"
-        print(f"next: minimim probe {how} --floors")
+        how = f" --preset {self.preset}" + " --fast" * self.fast if base else ""
+        if self.out or not base:
+            how += f" --checkpoint {out}"
+        if self.data or not base:
+            how += f" --data {(self.data or 'scenes').removesuffix('/train')}"
+        print(f"next: minimim probe{how} --floors")
 
 
 def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
@@ -94,11 +99,9 @@ def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
     return base
 
 
-def place(name: str | None, fast: bool, stage: str = "pretrain") -> str:
-    """The folder of a stage's run, where none was asked for."""
-    if name is None:
-        return f"runs/{stage}"
-    return f"runs/{name}" + "-fast" * fast + (f"-{stage}" if stage != "pretrain" else "")
+def place(name: str | None, fast: bool) -> str:
+    """The folder of a pretraining, where none was asked for."""
+    return f"runs/{name or 'pretrain'}" + "-fast" * fast
 
 
 def default_patch(height: int, width: int) -> int:

@@ -13,8 +13,8 @@ from minimim.evaluate import OfficialConfig, Score
 from minimim.methods import Method
 from minimim.presets import Preset, images_of
 from minimim.processes import rank
-from minimim.train import load
-from minimim.train.processes import leave, pick_device
+from minimim.train import load, settled
+from minimim.train.processes import join, leave, pick_device
 
 PROTOCOLS = ("cached", "official", "both")
 
@@ -33,7 +33,7 @@ class Probe:
     epochs: float | None = option(None, "of the official protocol (90)")
     floors: bool = option(False, "also probe raw pixels and the same encoder with random weights (cached)")
     layer: int = option(-1, "the block that the features are taken after; -1 is the last (cached)")
-    pool: str = option("mean", "mean of the patches, or cls")
+    pool: str | None = option(None, "mean of the patches, or cls (cached: mean; official: cls, where there is one)")
     shots: int = option(0, "labelled images of each class that may be used; 0 is all")
     sweep: bool = option(False, "probe every layer and pooling (cached)")
     seed: int = option(0, "of the random encoder among the floors, of the choice of shots, of the official protocol")
@@ -44,45 +44,47 @@ class Probe:
         """Print a table, and write it where it was asked for."""
         if self.protocol not in PROTOCOLS:
             raise unknown("protocol", self.protocol, PROTOCOLS)
+        join(pick_device(self.device))
         base = chosen(self.preset, self.fast, self.data)
         method = ready(self, self.device)
         train, test = labelled(self, base, method, self.seed)
-        print(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
-        figures = {}
+        tell(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
+        figures, score = {}, None
         if self.sweep:
             figures["sweep"] = self.every_layer(method, train, test)
         elif self.protocol != "official":
             scores = evaluate.compare(
-                method, train, test, with_floors=self.floors, layer=self.layer, pool=self.pool, seed=self.seed
+                method, train, test, with_floors=self.floors, layer=self.layer, pool=self.pool or "mean", seed=self.seed
             )
-            print(evaluate.table(scores))
+            tell(evaluate.table(scores))
             figures |= {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
         if self.protocol != "cached":
-            score = self.official(method, labelled(self, base, method, self.seed, crops=True)[0] if base else train, test, base)
-            if score is None:
-                return 130
-            print(f"{'official protocol':18}{score!s:>14}")
+            score = self.official(method, train, test, base)
+            tell(f"{'official protocol':18}{score or 'stopped before its end: nothing of it was kept'!s:>14}")
+        if score:
             figures["official"] = asdict(score)
         if self.out and rank() == 0:
             write_json(self.out, {"probe": asdict(self), "figures": figures})
-        return 0
+        leave()
+        return 0 if score or self.protocol == "cached" else 130
 
     def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
         """The linear probe as papers do it."""
+        pool = self.pool or ("mean" if method.encoder.cls_token is None else "cls")
         config = base.probe if base else OfficialConfig()
-        config = replace(config, pool=self.pool, seed=self.seed, device=self.device, epochs=self.epochs or config.epochs)
-        score = evaluate.official_probe(method.encoder, train, test, config)
-        leave()
-        return score
+        config = settled(config, pool=pool, seed=self.seed, device=self.device, epochs=self.epochs)
+        if base and base.read_size:
+            train, _ = labelled(self, base, method, self.seed, crops=config.crop < 1)
+        return evaluate.official_probe(method.encoder, train, test, config)
 
     def every_layer(self, method: Method, train, test) -> list[dict]:
         """The cached protocol after every block."""
         pools = ("mean", "cls") if method.encoder.cls_token is not None else ("mean",)
         rows = evaluate.sweep(method.encoder, train, test, pools=pools)
-        print(f"{'layer':>5} {'pool':>5} {'linear probe':>15} {'k-NN':>15}   (chosen by: held-out part of train)")
+        tell(f"{'layer':>5} {'pool':>5} {'linear probe':>15} {'k-NN':>15}   (chosen by: held-out part of train)")
         for row in rows:
             held_out = row["linear_probe"].details["held_out"]
-            print(f"{row['layer']:5} {row['pool']:>5} {row['linear_probe']!s:>15} {row['knn']!s:>15}   {held_out:.3f}")
+            tell(f"{row['layer']:5} {row['pool']:>5} {row['linear_probe']!s:>15} {row['knn']!s:>15}   {held_out:.3f}")
         return [{**row, "linear_probe": asdict(row["linear_probe"]), "knn": asdict(row["knn"])} for row in rows]
 
 
@@ -98,12 +100,20 @@ def ready(command, device: str) -> Method:
 def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
     """The images to learn labels from and to judge by, at the method's own size; with `crops`, those to learn from are as
     the preset wants them for random crops."""
+    size = tuple(method.spec["image_size"])
     if base:
+        read_size = base.read_size if size == (base.image_size, base.image_size) else None
+        base = replace(base, image_size=size, read_size=read_size)
         train, test = images_of(base, "train", crops=crops), images_of(base, "test")
     else:
-        size = tuple(method.spec["image_size"])
         train, test = (data.load(command.data or "scenes", split, image_size=size) for split in ("train", "test"))
     return few(train, command.shots, seed=seed) if command.shots else train, test
+
+
+def tell(text: str) -> None:
+    """Print, on the first process alone."""
+    if rank() == 0:
+        print(text, flush=True)
 
 
 def write_json(path: str, content: dict) -> None:

@@ -1,4 +1,4 @@
-"""Images by name. `load` gives Images in memory, or OnDisk for a folder that does not fit."""
+"""Images by name. `load` gives Images in memory, or OnDisk for a folder that does not fit and for ImageNet."""
 
 from minimim.data.fashion import fashion
 from minimim.data.files import OnDisk, folder, part_folders

@@ -5,6 +5,7 @@ epochs, and no sample is ever left over. So a resumed run sees what the killed r
 processes see together what one sees alone.
 """
 
+import signal
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -79,9 +80,16 @@ def on_the_way(data, wanted, device: torch.device, workers: int) -> Iterator[Ten
         batch_sampler=wanted,
         num_workers=workers,
         pin_memory=device.type == "cuda",
+        worker_init_fn=patient,
         generator=torch.Generator(),  # the loader's own draws must not touch the global ones
     )
     return (images.to(device, non_blocking=True) for images in loader)
+
+
+def patient(_worker: int) -> None:
+    """A reading process leaves Ctrl-C, and the polite kill that a cluster sends to all, to its parent, which ends with the step."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def sent(x: Tensor, device: torch.device) -> Tensor:

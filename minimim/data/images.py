@@ -12,8 +12,10 @@ from minimim.errors import UserError
 def few(images, shots: int, *, seed: int = 0):
     """`shots` images of each class (or all, where there are fewer), drawn once: Images or OnDisk → the same kind.
 
-    Raises UserError for images without labels.
+    Raises UserError for images without labels, and for fewer than one.
     """
+    if shots < 1:
+        raise UserError(f"shots must be 1 or more, not {shots}: leave it out to take all images")
     if images.labels is None:
         raise UserError("a few images of each class can be taken only where there are labels: put each class in a folder of its own")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(mix(seed)))  # (n,)

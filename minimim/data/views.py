@@ -6,7 +6,6 @@ on whole batches, where the images are, and gives each sample its own parameters
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +20,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, gr
 
 def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation that normalise these images, (C, 1, 1) each: ImageNet's for colour, else 0.5, 0.25."""
-    return constants(images.shape[-3], images.device, torch.get_default_dtype())
-
-
-@lru_cache
-@torch.inference_mode(False)
-def constants(channels: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """What `statistics` says, made once: a tensor from numbers is a copy that a GPU would wait for in every step."""
+    channels = images.shape[-3]
     mean, std = (MEAN, STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
-    return tuple(torch.tensor(s, dtype=dtype, device=device).view(-1, 1, 1) for s in (mean, std))
+    # Filled where the images are: torch.tensor would copy its numbers to a GPU, and wait.
+    return tuple(torch.stack([torch.full((1, 1), value, device=images.device) for value in s]) for s in (mean, std))
 
 
 def normalize(images: Tensor) -> Tensor:

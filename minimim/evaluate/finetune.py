@@ -40,9 +40,11 @@ class FinetuneConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("mixup", "cutmix", "smoothing", "drop_path"):
+        for name in ("mixup", "cutmix", "smoothing"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 <= self.drop_path < 1:
+            raise UserError(f"drop_path must be from 0 to below 1, not {self.drop_path}")
         for name in ("layer_decay", "crop"):
             if not 0 < getattr(self, name) <= 1:
                 raise UserError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}")
@@ -60,8 +62,7 @@ def finetune(encoder: nn.Module, train, test, config: FinetuneConfig | None = No
     check_labels(train, test)
     if not -1 <= config.blocks <= len(encoder.blocks):
         raise UserError(f"blocks is how many of the last {len(encoder.blocks)} blocks learn, or -1 for everything, not {config.blocks}")
-    own = {f.name: getattr(config, f.name) for f in fields(FinetuneConfig)}
-    config = replace(FinetuneConfig(**own), batch_size=min(config.batch_size, len(train)))
+    config = replace(config, batch_size=min(config.batch_size, len(train)))
     model = classifier(encoder, int(train.labels.max()) + 1, config)
     return learn(model, train, test, config, out=out, resume=resume, bar=bar)
 
@@ -84,13 +85,11 @@ def load_classifier(path) -> Classifier:
 def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig) -> Classifier:
     """A copy of the encoder with a fresh head, ready to be fine-tuned."""
     settings = {name: value for name, value in asdict(config).items() if name not in {f.name for f in fields(TrainConfig)}}
-    spec = {"classifier": {"encoder": getattr(encoder, "spec", None), "classes": classes, **settings}, "from": fingerprint(encoder)}
+    spec = {"classifier": {"encoder": getattr(encoder, "spec", None), "classes": classes, **settings}, "weights": fingerprint(encoder)}
     encoder = copy.deepcopy(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed))
         head = linear_head(encoder.dim, classes)
-    if encoder.mask_token is not None:
-        encoder.mask_token.requires_grad_(False)  # nothing is hidden from here on
     freeze(encoder, config.blocks)
     set_drop_path(encoder, config.drop_path)
     scale = None if config.crop >= 1 else (config.crop, 1.0)
@@ -115,11 +114,12 @@ def mixing(classes: int, mixup: float, cutmix: float):
 
 
 def freeze(encoder: nn.Module, blocks: int) -> None:
-    """Let only the last blocks learn, and the last norm with them (partial fine-tuning, arXiv 2111.06377 §4.3)."""
-    if blocks < 0:
-        return
-    encoder.requires_grad_(False)
-    if blocks:
+    """Let only the last blocks learn, and the last norm with them (partial fine-tuning, arXiv 2111.06377 §4.3); or
+    everything, but for the positions, and for the mask token: nothing is hidden from here on."""
+    encoder.requires_grad_(blocks < 0)
+    for fixed in filter(lambda p: p is not None, (encoder.pos_embed, encoder.mask_token)):
+        fixed.requires_grad_(False)
+    if blocks > 0:
         encoder.blocks[-blocks:].requires_grad_(True)
         encoder.norm.requires_grad_(True)
 
@@ -137,7 +137,7 @@ def adamw(model: Classifier, config: FinetuneConfig) -> torch.optim.AdamW:
 
 
 def groups(model: Classifier, config: FinetuneConfig) -> list[dict]:
-    """AdamW's groups with a `scale` on the learning rate: layer_decay^(layers above), and no decay on biases and norms.
+    """AdamW's groups with a `scale` on the learning rate: layer_decay^(layers above), and no decay on biases, norms and the CLS token.
 
     The head and the last norm are the top; the patch embedding and the tokens lie below the first block.
     """
@@ -151,7 +151,7 @@ def groups(model: Classifier, config: FinetuneConfig) -> list[dict]:
             above = depth - int(parts[2])
         else:
             above = 0 if parts[0] == "head" or parts[1] == "norm" else depth + 1
-        found.setdefault((above, parameter.dim() > 1), []).append(parameter)
+        found.setdefault((above, parameter.dim() > 1 and name != "encoder.cls_token"), []).append(parameter)
     return [
         {"params": those, "scale": config.layer_decay**above, "weight_decay": config.weight_decay * decays}
         for (above, decays), those in found.items()

@@ -43,16 +43,22 @@ def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
 
 def same_run(out: Path, then: dict, now: dict) -> None:
     """Raise UserError at the first thing in which the saved run and this one differ, and may not."""
-    if then["spec"] != plain(now["spec"]):
-        raise UserError(f"the run in {out} trains {then['spec']}, not {plain(now['spec'])}: resume it with its own options")
     if then["images"] != now["images"]:
         raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data")
-    for field in fields(TrainConfig):
-        was, asked = then["config"].get(field.name), plain(now["config"][field.name])
-        if field.name not in FREE and was != asked:
-            raise UserError(
-                f"the run in {out} was begun with {field.name}={was}, not {asked}: resume it with the same options"
-            )
+    settings = [f.name for f in fields(TrainConfig) if f.name not in FREE]
+    was, asked = ({"method": about["spec"], **{n: about["config"].get(n) for n in settings}} for about in (then, plain(now)))
+    other = difference(was, asked)
+    if other:
+        name, was, asked = other
+        raise UserError(f"the run in {out} was begun with {name}={was}, not {asked}: resume it with the same options")
+
+
+def difference(was, now, name: str = ""):
+    """The first place in which two JSON values differ, as (name, was, now); None where there is none."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        found = (difference(was.get(key, "its default"), now.get(key, "its default"), key) for key in {**was, **now})
+        return next(filter(None, found), None)
+    return (name, was, now) if was != now else None
 
 
 def plain(value):
@@ -75,9 +81,12 @@ def load_method(method: Method, tensors: dict[str, Tensor], path) -> None:
     method.load_state_dict(saved)
 
 
-def save(path, method: Method, **about) -> None:
-    """Write a method's weights alone, with how it was made and anything JSON-able you want to say about it."""
-    tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+def save(path, method: Method, *, half: bool = False, **about) -> None:
+    """Write a method's weights alone, with how it was made and anything JSON-able you want to say about it.
+
+    half: in fp16, which halves the file; `load` gives fp32 again, rounded to 11 bits.
+    """
+    tensors = {f"method.{name}": t.half() if half and t.is_floating_point() else t for name, t in method.state_dict().items()}
     checkpoint.write(path, tensors, {"kind": "weights", "spec": method.spec, **about})
 
 

@@ -1,0 +1,120 @@
+"""What the capstone is made of: each job a preset, the stages that it goes through, and the kind of device that it is for."""
+
+from dataclasses import dataclass, replace
+
+from minimim import methods
+from minimim.data import available
+from minimim.presets import Preset, preset
+
+STAGES = {  # in their order
+    "pretrain": "pretraining without labels",
+    "probe": "linear probe and k-NN on features worked out once",
+    "floors": "the same on a random encoder and on raw pixels",
+    "official": "the linear probe as papers do it",
+    "finetune": "fine-tuning the pretrained encoder",
+    "scratch": "fine-tuning a random encoder in the same way",
+}
+FLOORS = ("random_init", "raw_pixels")
+LABELLED = 10_000  # of the job on a CPU, drawn once
+SHORT = 100  # epochs of a question's run
+MAE = {"mask_ratio": 0.75, "decoder_depth": 4, "normalize_target": True}  # what a question changes one thing of
+QUESTIONS = {
+    "mask ratio": {f"{ratio:.0%}": {"mask_ratio": ratio} for ratio in (0.25, 0.5, 0.75, 0.85, 0.95)},
+    "decoder depth": {f"{depth} block{'s' * (depth > 1)}": {"decoder_depth": depth} for depth in (1, 2, 4, 8)},
+    "target": {"normalised pixels": {"normalize_target": True}, "raw pixels": {"normalize_target": False}},
+    "method": {"MAE": {}, "SimMIM": {"method": "simmim"}, "data2vec": {"method": "data2vec"}, "iBOT": {"method": "ibot"}},
+}
+EQUAL = (
+    f"equal in all runs: the ViT-T/4, the images, {SHORT} epochs, the batch, the probes and their labels. The MAEs share the rates of "
+    "preset cifar10; SimMIM, data2vec and iBOT each have their recipe's own lr, betas, clip, warmup, weight decay and crops, "
+    "none of them tuned. A step costs more in some than in others: see images_per_s"
+)
+GET = {  # how a set that is not on this machine is had
+    "cifar10": "python -c \"import minimim; minimim.data.load('cifar10')\" downloads it",
+    "tiny-imagenet-50": "MINIMIM_PACKS must name the folder that holds its pack",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """name: of its folder. device: cpu or cuda. floors: those that it measures. labels: how many the evaluation sees, 0 for all.
+    at: for a question's run, what is special about it."""
+
+    name: str
+    base: Preset
+    device: str = "cuda"
+    stages: tuple[str, ...] = tuple(STAGES)
+    floors: tuple[str, ...] = FLOORS
+    labels: int = 0
+    seed: int = 0
+    at: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of its results, before the kind of device."""
+        return "capstone-questions" if self.at else self.name.removesuffix("-cpu")
+
+    def why_not(self, device: str) -> str:
+        """Why it cannot be done here; empty when it can."""
+        if self.device != device:
+            return "needs a GPU" if self.device == "cuda" else "is for --device cpu"
+        if not all(available(self.base.data, split) for split in ("train", "test")):
+            return f"needs {self.base.data}, which is not on this machine: {GET[self.base.data]}"
+        return ""
+
+
+def jobs(seeds=(0, 1, 2), smoke: bool = False) -> list[Job]:
+    """All there is to do, in the order in which it is done. The questions take every seed, the others the first."""
+    cifar10, seed = preset("cifar10"), seeds[0]
+    found = [
+        Job("cifar10-cpu", preset("cifar10-cpu"), device="cpu", labels=LABELLED, seed=seed),
+        Job("cifar10", cifar10, seed=seed),
+        Job("tiny-imagenet-50", replace(preset("tiny-imagenet"), data="tiny-imagenet-50"), seed=seed),
+    ]
+    found += [question(at, seed, floors=seed == seeds[0]) for seed in seeds for at in settings().items()]
+    return [small(job) for job in found] if smoke else found
+
+
+def settings() -> dict[str, dict]:
+    """Each different run of the questions once: what is special about it → the method, and its options."""
+    return {special(change): change for choices in QUESTIONS.values() for change in choices.values()}
+
+
+def special(change: dict) -> str:
+    """What tells a run from the MAE that all questions start from, in a word."""
+    if "method" in change:
+        return change["method"]
+    changed = [f"{name}={value}" for name, value in change.items() if MAE[name] != value]
+    return "-".join(["mae", *changed])
+
+
+def question(setting: tuple[str, dict], seed: int, floors: bool) -> Job:
+    """One short run on CIFAR-10. floors: whether the plain run of each method measures those of its encoder."""
+    at, change = setting
+    base = preset("cifar10")
+    how = {"epochs": SHORT, "batch_size": base.train.batch_size, "compile": base.train.compile}
+    if "method" in change:
+        name = change["method"]
+        base = replace(base, method=name, options={}, train=replace(methods.create(name).defaults, **how))
+    else:
+        base = replace(base, options=MAE | change, train=replace(base.train, **how))
+    floors = (FLOORS if at == "mae" else FLOORS[:1]) if floors and at == base.method else ()
+    stages = ("pretrain", "probe") + ("floors",) * bool(floors)
+    return Job(f"{at}-seed{seed}", base, stages=stages, floors=floors, seed=seed, at=at)
+
+
+def small(job: Job) -> Job:
+    """The same on a few small scenes, on the CPU, in a second or two."""
+    few = {"epochs": 0.5, "batch_size": 32, "compile": False, "log_every": 1}
+    base = replace(
+        job.base,
+        data="scenes",
+        count=200,
+        image_size=16,
+        size="micro",
+        patch_size=4,
+        train=replace(job.base.train, **few),
+        probe=replace(job.base.probe, **few),
+        finetune=replace(job.base.finetune, **few),
+    )
+    return replace(job, name=f"{job.name}-smoke", base=base, device="cpu", labels=job.labels and 100)
