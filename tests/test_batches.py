@@ -122,3 +122,18 @@ def test_the_shuffle_of_an_epoch_does_not_change_when_it_was_cut():
     positions(0, 25, 10, 0).zero_()
     positions(0, 4, 10, 0)
     assert torch.equal(shuffled(10, 0, 0), before)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("place", [{}, {"start": 3}, {"rank": 1, "world": 3}])
+def test_each_image_comes_with_its_own_label_where_labels_are_asked_for(disk, workers, place):
+    labels = 10 * torch.arange(12)
+    for data in disk:
+        data.labels = labels
+        plain = list(batches(data, 5, seed=3, stop=7, **place))
+        named = list(batches(data, 5, seed=3, stop=7, workers=workers, labels=True, **place))
+        assert len(plain) == len(named) == 7 - place.get("start", 0)
+        for images, both in zip(plain, named, strict=True):
+            assert set(both) == {"image", "label"} and torch.equal(both["image"], images) and both["label"].dtype == torch.int64
+            for image, label in zip(images, both["label"], strict=True):
+                assert torch.equal(disk[1].images[int(label) // 10], image)

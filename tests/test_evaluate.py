@@ -188,8 +188,10 @@ def slow_fit(x, labels, classes, l2, steps=6000, rate=1.0):
     return weights
 
 
+@pytest.mark.parametrize("at_once", [100_000, 50])
 @pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])
-def test_the_probe_finds_what_plain_gradient_descent_finds(l2):
+def test_the_probe_finds_what_plain_gradient_descent_finds(l2, at_once, monkeypatch):
+    monkeypatch.setattr("minimim.evaluate.probe.ROWS", at_once)
     features = cloud(noise=2.0)
     (x,) = standardise(features.x)
     mine, slow = fit(x, features.labels, 3, l2, covariance(x)), slow_fit(x, features.labels, 3, l2)

@@ -18,7 +18,9 @@ from minimim import interop
 from minimim.data import Images
 from minimim.errors import UserError
 from minimim.evaluate import extract, knn, linear_probe, sweep
+from minimim.methods import create
 from minimim.patches import resize_positions
+from minimim.vit import SIZES
 
 
 def bare(weights):
@@ -157,6 +159,47 @@ def test_the_weights_of_some_other_network_are_refused(error):
     text = error(interop.load, fresh_mae(), {"conv1.weight": torch.zeros(3), "fc.bias": torch.zeros(1)})
     assert "conv1.weight" in text and "official MAE, timm or Hugging Face" in text
     error(interop.load, fresh_mae(), {})
+
+
+# A method for weights whose sizes nobody says
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_method_is_made_of_the_size_that_the_weights_are_of(spelling):
+    spell, _, decoder = SPELLINGS[spelling]
+    trained = build_mae(image_size=24, patch_size=8, channels=1, decoder_dim=32, decoder_depth=3)
+    method = interop.method_for(spell(trained))
+    assert (method.spec["image_size"], method.spec["patch_size"], method.spec["size"]) == ((24, 24), 8, "micro") and not method.training
+    assert_same(method.encoder.state_dict(), trained.encoder.state_dict())
+    if decoder:
+        assert_same(method.decoder.state_dict(), trained.decoder.state_dict())
+    again = create(**method.spec)  # so that it can be saved, fine-tuned and loaded
+    assert {n: t.shape for n, t in again.state_dict().items()} == {n: t.shape for n, t in method.state_dict().items()}
+
+
+@pytest.mark.parametrize("size", [size for size in SIZES if size != "micro"])
+def test_every_size_is_known_by_its_width_and_depth(size):
+    with torch.device("meta"):
+        weights = official(create("mae", image_size=32, patch_size=16, size=size))
+        assert interop.method_for(weights).spec["size"] == size
+
+
+UNKNOWN = {
+    "another width": (lambda: timm(build_mae()) | {"patch_embed.proj.weight": torch.zeros(96, 3, 4, 4)}, "width 96 and 4 blocks"),
+    "another depth": (lambda: {n: t for n, t in timm(build_mae()).items() if "blocks.3." not in n}, "width 128 and 3 blocks"),
+    "no blocks": (lambda: {n: t for n, t in hugging_face(build_mae()).items() if ".layers." not in n}, "0 blocks"),
+    "no positions": (lambda: missing(timm(build_mae()), "pos_embed"), "no pos_embed"),
+    "no patches": (lambda: {n: t for n, t in hugging_face(build_mae()).items() if "projection" not in n}, "no patch_embed.proj.weight"),
+    "no norm": (lambda: missing(timm(build_mae()), "norm.bias"), "nothing for encoder.norm.bias"),
+    "a grid that is not square": (lambda: official(build_mae(image_size=(16, 24))), "encoder.pos_embed"),
+    "another network": (lambda: {"conv1.weight": torch.zeros(3)}, "conv1.weight"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_weights_of_no_known_size_are_refused_in_a_sentence(error, name):
+    weights, says = UNKNOWN[name]
+    assert says in error(interop.method_for, weights())
 
 
 # Files

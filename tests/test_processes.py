@@ -79,11 +79,13 @@ def test_after_three_steps_weights_teachers_centres_and_what_is_told_are_those_o
     assert moved > 40 and sum(key.startswith("told") for key in alone) >= 6
 
 
-def the_same(some, expected):
+def the_same(some, expected, tolerance=1e-10):
     """Whether a run ended as another: weights, averages and every line that it told."""
     assert some.keys() == expected.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(some[key], value, atol=1e-10, rtol=1e-10, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            some[key], value, atol=tolerance, rtol=tolerance, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def test_a_run_of_one_process_goes_on_with_three(out):
@@ -117,4 +119,5 @@ def test_fine_tuning_on_two_processes_gives_the_weights_and_the_score_of_one(out
     alone, several = (checkpoint.read(folder / "finetuned")[0] for folder in (tmp_path, out))
     the_same(several, alone)
     assert alone["method.head.weight"].dtype == torch.float64 and alone["method.head.weight"].abs().max() > 0.01
-    the_same(*(together.told(read_metrics(folder / "finetuned")) for folder in (out, tmp_path)))
+    told = [together.told(read_metrics(folder / "finetuned")) for folder in (out, tmp_path)]
+    the_same(*told, tolerance=1e-6)  # its loss is taken in single precision

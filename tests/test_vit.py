@@ -131,4 +131,4 @@ def test_drop_path_grows_with_depth():
 def test_unknown_sizes_suggest_the_near_one():
     with pytest.raises(UserError, match="did you mean 'small'"):
         vit(size="smal")
-    assert set(SIZES) == {"micro", "tiny", "small", "base", "large"}
+    assert set(SIZES) == {"micro", "tiny", "small", "base", "large", "huge"}

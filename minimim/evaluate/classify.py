@@ -90,15 +90,15 @@ def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resum
     if not run.finished:
         return None
     losses = [line["loss"] for line in run.history if "loss" in line]
-    return judge(model.eval(), test, config.workers, steps=run.total, loss=losses[-1])
+    return judge(model.eval(), test, steps=run.total, loss=losses[-1])
 
 
 @torch.no_grad()
-def judge(model: Classifier, test, workers: int = 2, **details) -> Score:
+def judge(model: Classifier, test, **details) -> Score:
     """Test accuracy; each process looks at its own part of the images."""
     device = next(model.parameters()).device
     own = rows(len(test), rank(), world())
-    parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), 500, device, workers)]
+    parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), 500, device)]
     predicted = torch.zeros(len(test), dtype=torch.long, device=device)
     predicted[own] = torch.cat(parts)
     return accuracy(summed(predicted).cpu(), test.labels, **details)

@@ -14,12 +14,18 @@ from minimim.methods import Method, create
 Scores = dict[str, dict[str, Score]]  # {"linear_probe": {"pretrained": …, "random_init": …}, "knn": {…}}
 
 
-def scored(rows: dict[str, tuple[Features, Features]]) -> Scores:
+def scored(rows: dict[str, tuple[Features, Features]], device="cpu") -> Scores:
     """Linear probe and k-NN of each (train, test) pair of features."""
     return {
-        "linear_probe": {name: linear_probe(*pair) for name, pair in rows.items()},
-        "knn": {name: knn(*pair) for name, pair in rows.items()},
+        "linear_probe": {name: linear_probe(*pair, device=device) for name, pair in rows.items()},
+        "knn": {name: knn(*pair, device=device) for name, pair in rows.items()},
     }
+
+
+def workplace(module: nn.Module) -> torch.device:
+    """Where the probes of a module's features are worked out: on its GPU, or else on the CPU, which has all it takes."""
+    device = next(module.parameters()).device
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def floors(method: Method, train, test, *, layer: int = -1, pool: str = "mean", seed: int = 0) -> dict:
@@ -47,7 +53,7 @@ def compare(method: Method, train, test, *, with_floors=True, layer: int = -1, p
     rows = {"pretrained": tuple(extract(method.encoder, images, layer=layer, pool=pool) for images in (train, test))}
     if with_floors:
         rows |= floors(method, train, test, layer=layer, pool=pool, seed=seed)
-    return scored(rows)
+    return scored(rows, workplace(method))
 
 
 def table(scores: Scores) -> str:
@@ -69,7 +75,7 @@ def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls")
     for layer in layers if layers is not None else range(encoder.depth):
         for pool in pools:
             pair = [extract(encoder, images, layer=layer, pool=pool) for images in (train, test)]
-            rows.append({"layer": layer, "pool": pool, "linear_probe": linear_probe(*pair), "knn": knn(*pair)})
+            rows.append({"layer": layer, "pool": pool, **{kind: each["it"] for kind, each in scored({"it": pair}, workplace(encoder)).items()}})
     return rows
 
 
@@ -78,6 +84,6 @@ def monitor(train, test):
 
     def look(method: Method) -> dict[str, float]:
         pair = [extract(method.encoder, images) for images in (train, test)]
-        return {"knn": knn(*pair).value, "effective_rank": effective_rank(pair[1].x)}
+        return {"knn": knn(*pair, device=workplace(method)).value, "effective_rank": effective_rank(pair[1].x)}
 
     return look

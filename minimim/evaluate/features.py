@@ -22,6 +22,10 @@ class Features:
     def __len__(self) -> int:
         return len(self.x)
 
+    def to(self, device) -> "Features":
+        """The features on a device."""
+        return Features(self.x.to(device), None if self.labels is None else self.labels.to(device), self.made_by)
+
     def take(self, ids: Tensor) -> "Features":
         """The features at these places, (k,)."""
         return Features(self.x[ids], None if self.labels is None else self.labels[ids], self.made_by)

@@ -48,7 +48,8 @@ def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | Non
     """
     config = config or OfficialConfig()
     check_labels(train, test)
-    config = replace(config, batch_size=min(config.batch_size, len(train)))
+    size = min(config.batch_size, len(train))
+    config = replace(config, batch_size=size, lr=config.lr * config.batch_size / size)  # a batch that is cut keeps the rate
     classes = int(train.labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed))
@@ -73,7 +74,9 @@ def lars(model: Classifier, config: OfficialConfig) -> "LARS":
 
 class LARS(torch.optim.Optimizer):
     """Momentum SGD whose step on each matrix has the length of lr · trust · ‖weights‖ (You et al., arXiv 1708.03888);
-    biases take plain steps. `found_inf` = 1 leaves everything as it is, as the fused optimisers of torch do."""
+    biases take plain steps. `found_inf` = 1 leaves everything as it is, as the fused optimisers of torch do.
+
+    Differs, as in the official MAE's code: the momentum gathers steps before lr, and a step's length counts the decay in."""
 
     def __init__(self, params, lr=0.0, momentum=0.9, weight_decay=0.0, trust=0.001):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})

@@ -1,0 +1,226 @@
+"""How a job is done: stage by stage, each cut off when the time is up, and gone on with by the next call."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+
+import torch
+from jobs import EQUAL, QUESTIONS, Job, special
+from machine import kind, write
+from report import card, known, progress, small_checkpoint, stored
+
+import minimim
+from minimim import evaluate, methods
+from minimim.commands.demo import peak_memory
+from minimim.data.named import pack_file
+from minimim.draws import mix
+from minimim.errors import UserError
+from minimim.evaluate.compare import scored
+from minimim.presets import Preset, images_of
+from minimim.train import checkpoint, train
+
+POINTS = 60  # of the loss curve that are kept
+PACKED = {"cifar10": "cifar10, JPEG copies", "tiny-imagenet-50": "tiny-imagenet-50: the original JPEGs of 50 of the 200 classes"}
+LOADED: dict[tuple, object] = {}
+
+
+class Clock:
+    """The minutes of this call; 0 has no end."""
+
+    def __init__(self, minutes: float):
+        self.minutes, self.began, self.started = minutes, time.monotonic(), 0
+
+    def left(self) -> float:
+        """What is left, as a TrainConfig takes it: 0 has no end."""
+        return max(1e-9, self.minutes - (time.monotonic() - self.began) / 60) if self.minutes else 0.0
+
+    def start(self) -> bool:
+        """Whether another stage may begin. The first always may; in the last fifth of the time none does, as not every
+        stage can be cut."""
+        may = not self.minutes or not self.started or self.left() > self.minutes / 5
+        self.started += may
+        return may
+
+
+@dataclass
+class Work:
+    """A job under way. folder: where it is kept; out: where its results go; record: what is known so far."""
+
+    job: Job
+    folder: Path
+    out: Path
+    device: str
+    clock: Clock
+    record: dict
+
+    def go(self) -> bool:
+        """Do the stages that are left, and publish after each; False when the time was up or Ctrl-C was pressed."""
+        for stage in self.job.stages:
+            if stage not in self.record["done"]:
+                if not self.clock.start():
+                    return False
+                print(f"{self.job.name}: {stage}", flush=True)
+                if not self.timed(stage):
+                    return False
+                (self.publish_row if self.job.at else self.publish)()
+        return True
+
+    def timed(self, stage: str) -> bool:
+        """Do a stage, or a piece of it; add up what it took over all calls. Whether it is done."""
+        if self.job.base.train.compile:
+            torch.compiler.reset()  # each stage compiles its own; together they would pass torch's limit
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        began, finished = time.monotonic(), False
+        try:
+            finished = getattr(self, stage)()
+        finally:
+            took, peaks = self.record["seconds"], self.record["peak_memory_gib"]
+            took[stage] = round(took.get(stage, 0.0) + time.monotonic() - began, 1)
+            most = torch.cuda.max_memory_allocated() / 2**30 if self.device == "cuda" else (peak_memory() or 0) / 2**10
+            peaks[stage] = max(peaks.get(stage, 0.0), round(most, 2))
+            self.record["calls"].setdefault(stage, []).append(kind(self.device))
+            self.record["done"] += [stage] * finished
+            keep(progress(self.folder), self.record)
+        return finished
+
+    def pretrain(self) -> bool:
+        """Train the method, and save its weights in half precision: it is these that are evaluated."""
+        base = self.job.base
+        torch.manual_seed(mix(self.job.seed))
+        method = methods.create(base.method, **base.sizes, **base.options)
+        run = train(method, images(base, "train"), self.told(base.train), **self.place("pretrain"))
+        if run.finished:
+            minimim.save(small_checkpoint(self.folder), method, half=True, job=self.job.name, seed=self.job.seed)
+            lines = [line for line in run.history if "loss" in line]
+            curve = [[line["step"], round(line["loss"], 4)] for line in lines]
+            self.record |= {
+                "steps": run.total,
+                "parameters": sum(p.numel() for p in method.parameters()),
+                "images_per_s": round(median(line["images_per_s"] for line in lines), 1),
+                "waiting": round(fmean(line["waiting"] for line in lines), 4),
+                "loss": [*curve[: -1 : -(-len(curve) // (POINTS - 1))], curve[-1]],
+            }
+        return run.finished
+
+    def probe(self) -> bool:
+        """Linear probe and k-NN on the pretrained encoder's features."""
+        return self.score({"pretrained": tuple(evaluate.extract(self.method().encoder, those) for those in self.labelled())})
+
+    def floors(self) -> bool:
+        """The same for what has learnt nothing."""
+        found = evaluate.floors(self.method(), *self.labelled(), seed=mix(self.job.seed))
+        return self.score({name: found[name] for name in self.job.floors})
+
+    def official(self) -> bool:
+        """The linear probe as papers do it."""
+        return self.learn("official", evaluate.official_probe, self.method(), self.job.base.probe)
+
+    def finetune(self) -> bool:
+        """Fine-tuning."""
+        return self.learn("finetune", evaluate.finetune, self.method(), self.job.base.finetune)
+
+    def scratch(self) -> bool:
+        """Fine-tuning of the same encoder with its random start: the floor of fine-tuning."""
+        base = self.job.base
+        torch.manual_seed(mix(self.job.seed))
+        return self.learn("scratch", evaluate.finetune, methods.create(base.method, **base.sizes, **base.options), base.finetune)
+
+    def learn(self, stage: str, evaluation, method, config) -> bool:
+        """An evaluation that trains, and so can be stopped and resumed."""
+        score = evaluation(method.encoder, *self.labelled(), self.told(config), **self.place(stage))
+        if score is not None:
+            self.record["figures"][stage] = rounded(score)
+        return score is not None
+
+    def score(self, pairs: dict) -> bool:
+        """Both cached probes of pairs of features, into the record."""
+        for name, rows in scored(pairs).items():
+            self.record["scores"].setdefault(name, {}).update({row: rounded(score) for row, score in rows.items()})
+        return True
+
+    def method(self) -> methods.Method:
+        """The pretrained method, as anybody loads it."""
+        return minimim.load(small_checkpoint(self.folder)).to(self.device)
+
+    def labelled(self) -> tuple:
+        """The images to learn labels from, and those to judge by."""
+        found, count = images(self.job.base, "train"), self.job.labels
+        if count:
+            found = found.take(torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:count])
+        return found, images(self.job.base, "test")
+
+    def told(self, config):
+        """A stage's settings, with this call's seed, device and time."""
+        return replace(config, seed=self.job.seed, device=self.device, max_minutes=self.clock.left())
+
+    def place(self, stage: str) -> dict:
+        """Where a stage that trains is kept, and whether there is something to go on from."""
+        out = self.folder / stage
+        return {"out": out, "resume": (out / checkpoint.NAME).exists(), "bar": sys.stderr.isatty()}
+
+    def publish(self) -> None:
+        """Write what is known of the job to its results, and its card."""
+        base = asdict(self.job.base)
+        source = PACKED[base["data"]] if pack_file(base["data"], "train") else base["data"]
+        labels, tested = (len(those) for those in self.labelled())
+        about = {"job": self.job.name, "data": source, "labels": labels, "test_images": tested}
+        settings = {name: value for name, value in base.items() if name not in ("about", "needs", "expected")}
+        path = write(self.job.file, self.device, self.job.seed, {**about, "preset": settings, **self.record}, self.out)
+        weights = small_checkpoint(self.folder)
+        weights.with_suffix(".md").write_text(card(json.loads(path.read_text()), weights))
+
+    def publish_row(self) -> None:
+        """Add a question's run to the results of all questions, once it is done; its folder is not needed any more."""
+        job, record = self.job, self.record
+        if set(job.stages) - set(record["done"]):
+            return
+
+        def figures(name: str) -> dict:
+            return {probe: rows[name] for probe, rows in record["scores"].items()}
+
+        row = {"at": job.at, "method": job.base.method, "options": job.base.options, "seed": job.seed, **figures("pretrained")}
+        row |= {name: record[name] for name in ("steps", "parameters", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting", "loss")}
+        row |= {"train": asdict(job.base.train), "floors": {name: figures(name) for name in job.floors}}
+        before = stored(self.out / f"{job.file}-{kind(self.device)}.json").get("runs", [])
+        rows = [*(other for other in before if (other["at"], other["seed"]) != (job.at, job.seed)), row]
+        labels, tested = (len(those) for those in self.labelled())
+        about = {"equal": EQUAL, "data": job.base.data, "labels": labels, "test_images": tested}
+        about["questions"] = {name: {words: special(change) for words, change in those.items()} for name, those in QUESTIONS.items()}
+        write(job.file, self.device, rows[0]["seed"], {**about, "runs": rows}, self.out)
+        shutil.rmtree(self.folder)
+
+
+def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
+    """A job as it stands: done, under way, or not begun. Raises UserError where it was begun with another seed."""
+    record = {"done": [], "calls": {}, "seconds": {}, "peak_memory_gib": {}, "scores": {}, "figures": {}, "seed": job.seed}
+    record |= known(job, runs, out, kind(device))
+    if record["seed"] != job.seed:
+        raise UserError(f"{job.name} was begun with seed {record['seed']}: for another, choose another --runs and another --out")
+    return Work(job, runs / job.name, out, device, clock, record)
+
+
+def rounded(score) -> list[float]:
+    """An accuracy and its standard error."""
+    return [round(score.value, 4), round(score.stderr, 4)]
+
+
+def images(base: Preset, split: str):
+    """Labelled images, read once a call."""
+    key = (base.data, base.image_size, base.count, split)
+    if key not in LOADED:
+        LOADED[key] = images_of(base, split)
+    return LOADED[key]
+
+
+def keep(path: Path, record: dict) -> None:
+    """Write what is known of a job, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(record))
+    os.replace(partial, path)
