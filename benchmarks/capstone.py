@@ -22,9 +22,9 @@ from pathlib import Path
 
 import report
 import torch
-from jobs import Job, jobs
-from machine import RESULTS, machine, version
-from stages import Clock, Work, begun
+from jobs import Job, here, jobs
+from machine import RESULTS, kind, machine, version
+from stages import Clock, begin
 
 from minimim import data, methods
 from minimim.errors import UserError, unknown
@@ -37,7 +37,7 @@ def check(wanted: list[Job], device: str, folder: Path) -> None:
     print(f"minimim {version('minimim')}, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"device: {machine(device)}")
     for name in sorted({job.base.data for job in wanted}):
-        print(f"data: {name} is {'here' if data.available(name) and data.available(name, 'test') else 'not here'}")
+        print(f"data: {name} is {'here' if here(name) else 'not on this machine'}")
     told = []
     for name in methods.names():
         before, after = ten_steps(name, device)
@@ -90,36 +90,41 @@ def main() -> int:
     wanted = [job for job in everything if args.only in ("", job.name) or (args.only == "questions" and job.at)]
     if not wanted:
         raise unknown("job", args.only, ["questions", *(job.name for job in everything)])
+    cpu = args.smoke or (args.device == "auto" and not torch.cuda.is_available())
+    device = pick_device("cpu" if cpu else args.device).type
     if args.table:
         print(report.table(wanted, args.out))
-        return 0
-    device = pick_device("cpu" if args.smoke or (args.device == "auto" and not torch.cuda.is_available()) else args.device).type
-    if args.list:
-        print(report.listing(wanted, args.runs, args.out, device))
-        return 0
-    if args.keep:
+    elif args.list:
+        print(report.listing(wanted, args.runs, args.out, device, kind(device)))
+    elif args.keep:
         print(report.copy_small(wanted, args.runs, args.out.parent / "checkpoints"))
-        return 0
-    clock, broken = Clock(args.minutes), []
-    check(wanted, device, args.runs)
-    if args.check:
-        return 0
+    else:
+        clock = Clock(args.minutes)
+        check(wanted, device, args.runs)
+        return 0 if args.check else go(wanted, args, device, clock)
+    return 0
+
+
+def go(wanted: list[Job], args: argparse.Namespace, device: str, clock: Clock) -> int:
+    """Do what can be done here, one job after the other. Whatever breaks one, the time is left for the others."""
+    broken, skipped = [], {}
     for job in wanted:
         reason = job.why_not(device)
         if reason:
-            print(f"{job.name}: skipped, it {reason}")
+            skipped.setdefault(reason, []).append("the questions" if job.at else job.name)
             continue
         try:
-            folder = args.runs / job.name
-            work = Work(job, folder, device, clock, begun(job, folder, args.out, device))
-            if not work.go(lambda work: publish(work, args.out)):
+            if not begin(job, args.runs, args.out, device, clock).go():
                 print(f"stopped at {job.name}: the same command goes on from there")
                 return 130
-        except Exception as error:  # noqa: BLE001 (whatever breaks one job, the time is left for the others)
-            broken.append(job.name)
+        except UserError as error:
             print(f"{job.name}: {error}", flush=True)
-            if not isinstance(error, UserError):
-                traceback.print_exc()
+            broken.append(job.name)
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()
+            broken.append(job.name)
+    for reason, names in skipped.items():
+        print(f"skipped {', '.join(dict.fromkeys(names))}: {reason}")
     print(f"broke: {', '.join(broken)}" if broken else "all that can be done here is done")
     return int(bool(broken))
 

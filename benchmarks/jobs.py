@@ -1,6 +1,7 @@
 """What the capstone is made of: each job a preset, the stages that it goes through, and the kind of device that it is for."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 from minimim import methods
 from minimim.data import available
@@ -19,10 +20,10 @@ LABELLED = 10_000  # of the job on a CPU, drawn once
 SHORT = 100  # epochs of a question's run
 MAE = {"mask_ratio": 0.75, "decoder_depth": 4, "normalize_target": True}  # what a question changes one thing of
 QUESTIONS = {
+    "method": {"MAE": {}, "SimMIM": {"method": "simmim"}, "data2vec": {"method": "data2vec"}, "iBOT": {"method": "ibot"}},
     "mask ratio": {f"{ratio:.0%}": {"mask_ratio": ratio} for ratio in (0.25, 0.5, 0.75, 0.85, 0.95)},
     "decoder depth": {f"{depth} block{'s' * (depth > 1)}": {"decoder_depth": depth} for depth in (1, 2, 4, 8)},
     "target": {"normalised pixels": {"normalize_target": True}, "raw pixels": {"normalize_target": False}},
-    "method": {"MAE": {}, "SimMIM": {"method": "simmim"}, "data2vec": {"method": "data2vec"}, "iBOT": {"method": "ibot"}},
 }
 EQUAL = (
     f"equal in all runs: the ViT-T/4, the images, {SHORT} epochs, the batch, the probes and their labels. The MAEs share the rates of "
@@ -57,10 +58,16 @@ class Job:
     def why_not(self, device: str) -> str:
         """Why it cannot be done here; empty when it can."""
         if self.device != device:
-            return "needs a GPU" if self.device == "cuda" else "is for --device cpu"
-        if not all(available(self.base.data, split) for split in ("train", "test")):
+            return "needs a GPU" if self.device == "cuda" else "for --device cpu"
+        if not here(self.base.data):
             return f"needs {self.base.data}, which is not on this machine: {GET[self.base.data]}"
         return ""
+
+
+@cache
+def here(name: str) -> bool:
+    """Whether both parts of a set are on this machine."""
+    return all(available(name, split) for split in ("train", "test"))
 
 
 def jobs(seeds=(0, 1, 2), smoke: bool = False) -> list[Job]:
@@ -109,10 +116,10 @@ def small(job: Job) -> Job:
     base = replace(
         job.base,
         data="scenes",
-        count=200,
-        image_size=16,
-        size="micro",
+        count=120,
+        image_size=20,
         patch_size=4,
+        size="micro",
         train=replace(job.base.train, **few),
         probe=replace(job.base.probe, **few),
         finetune=replace(job.base.finetune, **few),

@@ -9,6 +9,7 @@ Both pool the mean of the patches. The official protocol is shortened to 30 epoc
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -38,6 +39,8 @@ def one(config: OfficialConfig | None, encoder, train, test, seed: int, device: 
         score = evaluate.linear_probe(*(evaluate.extract(encoder, images) for images in (train, test)), seed=seed)
     else:
         score = evaluate.official_probe(encoder, train, test, replace(config, seed=seed, device=device), bar=False)
+        if score is None:
+            sys.exit("stopped: the same command goes on with what is not done yet")
     return {"accuracy": round(score.value, 4), "stderr": round(score.stderr, 4), "seconds": round(time.monotonic() - began, 1)}
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from statistics import fmean
 
-from jobs import QUESTIONS, STAGES, Job, special
+from jobs import FLOORS, Job
 
 LIMIT = 12e6  # bytes of a checkpoint that goes into the repository
 TERMS = {
@@ -59,16 +59,20 @@ def results_of(job: Job, out: Path) -> list[dict]:
 def listing(jobs: list[Job], runs: Path, out: Path, device: str, kind: str) -> str:
     """A line for each job, with what is done of each stage; one for each setting of the questions."""
     lines = []
-    for job in (job for job in jobs if not job.at):
-        record = known(job, runs, out, kind)
-        lines.append(f"{job.name:20} {', '.join(f'{stage} {state(job, stage, record, runs)}' for stage in job.stages)}{elsewhere(job, out, device)}")
-    settings = list(dict.fromkeys(job.at for job in jobs if job.at))
-    if settings:
-        lines.append("questions, 100 epochs each:")
-    for at in settings:
-        those = [job for job in jobs if job.at == at]
-        told = ", ".join(f"seed {job.seed} {state(job, job.stages[-1], known(job, runs, out, kind), runs)}" for job in those)
-        lines.append(f"  {at:26} {told}{elsewhere(those[0], out, device)}")
+    for job in jobs:
+        if not job.at:
+            record = known(job, runs, out, kind)
+            told = ", ".join(f"{stage} {state(job, stage, record, runs)}" for stage in job.stages)
+            lines.append(f"{job.name:20} {told}{remark(job, out, device)}")
+    settings: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.at:
+            settings.setdefault(job.at, []).append(job)
+    for at, those in settings.items():
+        if at == next(iter(settings)):
+            lines.append(f"questions, {those[0].base.train.epochs:g} epochs each{remark(those[0], out, device)}")
+        told = ", ".join(f"seed {job.seed} {state(job, 'pretrain', known(job, runs, out, kind), runs)}" for job in those)
+        lines.append(f"  {at:26} {told}")
     return "\n".join(lines)
 
 
@@ -76,10 +80,134 @@ def state(job: Job, stage: str, record: dict, runs: Path) -> str:
     """How far a stage is."""
     if stage in record.get("done", []):
         return "done"
-    configs = {"pretrain": job.base.train, "official": job.base.probe, "finetune": job.base.finetune, "scratch": job.base.finetune}
-    lines = runs / job.name / ("pretrain" if job.at else stage) / "metrics.jsonl"
-    if not lines.is_file():
+    metrics = runs / job.name / stage / "metrics.jsonl"
+    lines = metrics.read_text().splitlines() if metrics.is_file() else []
+    if not lines:
         return "-"
-    told = lines.read_text().splitlines()
-    share = json.loads(told[-1])["epoch"] / configs["pretrain" if job.at else stage].epochs if told else 0.0
-    return f"{min(share, 1.0):.0%}" + " trained" * bool(job.at)
+    configs = {"pretrain": job.base.train, "official": job.base.probe}
+    return f"{min(1.0, json.loads(lines[-1])['epoch'] / configs.get(stage, job.base.finetune).epochs):.0%}"
+
+
+def remark(job: Job, out: Path, device: str) -> str:
+    """Where there are results of a job, and why it is not done here."""
+    kinds = sorted({result["kind"] for result in results_of(job, out)})
+    notes = [f"results: {', '.join(kinds)}"] if kinds else []
+    if no_gpu(job, kinds):
+        notes.append("not run on a GPU")
+    reason = job.why_not(device)
+    notes += [f"skipped here: {reason}"] if reason else []
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def no_gpu(job: Job, kinds) -> bool:
+    """Whether a job that is for a GPU has not been run on one."""
+    return job.device == "cuda" and not set(kinds) - {"cpu"}
+
+
+# The table
+
+
+def table(jobs: list[Job], out: Path) -> str:
+    """Markdown: a row for each job and kind of device, and for each setting of the questions, the mean over its seeds."""
+    rows, seen = [], set()
+    for job in jobs:
+        if (job.at or job.name) in seen:
+            continue
+        seen.add(job.at or job.name)
+        results = results_of(job, out)
+        kinds = sorted({result["kind"] for result in results})
+        rows += [row(job, [result for result in results if result["kind"] == kind]) for kind in kinds]
+        if no_gpu(job, kinds) or not kinds:
+            rows.append([title(job), "not run" + " on a GPU" * (job.device == "cuda"), *[""] * (len(COLUMNS) - 2)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
+
+
+def title(job: Job) -> str:
+    """A job in the words of the table."""
+    return f"question: {job.at}" if job.at else job.name
+
+
+def row(job: Job, results: list[dict]) -> list[str]:
+    """The cells of one row; several results are the seeds of a question's run."""
+    first, seeds = results[0], f", {len(results)} seed{'s' * (len(results) > 1)}" if job.at else ""
+    if job.at:
+        beside = [other for other in first["runs"] if other["floors"]]
+        floors = {name: other["floors"][name] for name in FLOORS for other in beside if name in other["floors"] and fits(name, other, first)}
+        measured = {name: [fmean(result[name][i] for result in results) for i in (0, 1)] for name in ("linear_probe", "knn")}
+    else:
+        floors = {name: {probe: rows[name] for probe, rows in first["scores"].items() if name in rows} for name in FLOORS}
+        measured = {name: rows["pretrained"] for name, rows in first["scores"].items()} | first["figures"]
+    named = ("linear_probe", "knn", "official", "finetune", "scratch")
+    low = [", ".join(f"{floors[name][probe][0]:.3f}" for probe in ("linear_probe", "knn")) if floors.get(name) else "–" for name in FLOORS]
+    took = [fmean(result["seconds"]["pretrain"] for result in results), fmean(sum(result["seconds"].values()) for result in results)]
+    cells = [figure(measured[name]) if name in measured else "–" for name in named]
+    return [title(job) + seeds, first["machine"], f"{first['labels']:,}", *cells, *low, ", ".join(f"{seconds:,.0f}" for seconds in took)]
+
+
+def fits(floor: str, other: dict, run: dict) -> bool:
+    """Whether a floor that one run of the questions measured is another's too: pixels are the same for all, encoders by method."""
+    return floor == "raw_pixels" or other["method"] == run["method"]
+
+
+def figure(pair: list[float]) -> str:
+    """An accuracy with its standard error."""
+    return f"{pair[0]:.3f} ± {pair[1]:.3f}"
+
+
+# The card
+
+
+def card(results: dict, weights: Path) -> str:
+    """What a checkpoint is, in markdown, from the results of its job."""
+    preset, side, batch = results["preset"], results["preset"]["image_size"], results["preset"]["train"]["batch_size"]
+    options = ", ".join(f"{option}={value}" for option, value in preset["options"].items()) or "the recipe's own"
+    pieces = len(results["calls"]["pretrain"])
+    return f"""# {results["job"]}: {preset["method"]} on {preset["data"]}
+
+An encoder pretrained without labels, and its decoder: recipe {preset["method"]}, ViT {preset["size"]}/{preset["patch_size"]}, {side}×{side} pixels, options: {options}.
+{results["parameters"]:,} parameters, kept in half precision: {weights.stat().st_size / 1e6:.1f} MB.
+
+```python
+import minimim
+encoder = minimim.load("{weights.name}").encoder  # in fp32 again
+features = encoder.features(images)  # (B, 3, {side}, {side}) uint8 → (B, D)
+```
+
+- Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images, {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on
+  {results["machine"]}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
+- Images: {results["data"]}. {TERMS[preset["data"]]}
+- Limits: made to be studied. One seed, one small set, images of {side} pixels; what its features are worth on other images was not measured.
+
+Accuracy on {results["test_images"]:,} test images after learning from {results["labels"]:,} labels, measured on these very weights; ± is one standard
+error from the size of the test set.
+
+{figures(results)}
+"""
+
+
+def figures(results: dict) -> str:
+    """The card's table: each evaluation beside its floors."""
+    rows = [["", "pretrained", "random encoder", "raw pixels"], ["---"] * 4]
+    for probe, words in (("linear_probe", "linear probe"), ("knn", "k-NN")):
+        seen = results["scores"].get(probe, {})
+        rows.append([words, *(figure(seen[of]) if of in seen else "not yet" for of in ("pretrained", *FLOORS))])
+    official, tuned, scratch = (
+        figure(results["figures"][name]) if name in results["figures"] else "not yet" for name in ("official", "finetune", "scratch")
+    )
+    rows += [["linear probe as papers do it", official, "–", "–"], ["fine-tuned", tuned, scratch, "–"]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def copy_small(jobs: list[Job], runs: Path, to: Path) -> str:
+    """Copy the checkpoints that are small enough, with their cards; what was done, in words."""
+    told = []
+    for job in jobs:
+        weights = small_checkpoint(runs / job.name)
+        if job.at or not weights.is_file():
+            continue
+        if weights.stat().st_size > LIMIT:
+            told.append(f"{weights} is left where it is: {weights.stat().st_size / 1e6:.0f} MB are more than {LIMIT / 1e6:.0f}")
+            continue
+        to.mkdir(parents=True, exist_ok=True)
+        told += [f"copied to {shutil.copy(file, to)}" for file in (weights, weights.with_suffix(".md"))]
+    return "\n".join(told) or f"there is no checkpoint in {runs} yet"

@@ -1,16 +1,26 @@
 """The command line: what a learner types, and the one sentence that a mistake gets."""
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
+import torch
+from foreign import build_mae, hugging_face, official, timm
 from PIL import Image
+from safetensors.torch import save_file
 
+import minimim
 from minimim.cli import main, parse
 from minimim.commands import COMMANDS, Pretrain
+from minimim.commands.pretrain import place
+from minimim.evaluate import Score, load_classifier
+from minimim.evaluate.classify import Classifier
 from minimim.methods import names
 from minimim.presets import PRESETS
+from minimim.train import Run
 
 
 @pytest.fixture
@@ -101,6 +111,14 @@ def test_methods_are_listed(capsys):
         (["pretrain", "--mask-ration", "0.5"], "--mask-ration"),
         (["pretrain", "--resume", "--data", "fashion", "--out", "nowhere"], "no checkpoint at nowhere"),
         (["probe", "--checkpoint", "nowhere"], "no checkpoint at nowhere"),
+        (["probe", "--protocol", "oficial"], "did you mean 'official'"),
+        (["probe", "--weights", "nowhere.pth"], "there is no file nowhere.pth"),
+        (["probe", "--fast"], "name one with --preset"),
+        (["finetune", "--checkpoint", "nowhere"], "no checkpoint at nowhere"),
+        (["finetune", "--preset", "dmo"], "did you mean 'demo'"),
+        (["finetune", "--mixup", "2"], "mixup must be from 0 to 1, not 2.0"),
+        (["finetune", "--layer-decay", "0"], "layer_decay must be above 0"),
+        (["finetune", "--mask-ratio", "0.5"], "--mask-ratio"),
         (["fly"], "invalid choice: 'fly'"),
         (["demo", "--device", "cuda:7"], "no cuda device"),
     ],
@@ -143,10 +161,146 @@ def test_bench_prints_a_rate_for_each_setting_and_names_the_fastest(capsys):
     assert code == 2 and "fp64" in told and "bf16" in told
 
 
-def test_presets_are_listed_with_what_they_do(capsys):
-    code, told, _ = ask(capsys, "presets")
-    for name, one in PRESETS.items():
-        part = told.partition(f"{name}\n")[2].partition("\n\n")[0]
-        assert one.about in part and f"{one.method} {one.size}/{one.patch_size} on {one.data}" in part
-        assert f"epochs={one.train.epochs:g}, batch_size={one.train.batch_size}, lr={one.train.lr:g}" in part
-    assert code == 0
+
+# Probes and fine-tuning
+
+
+@pytest.fixture
+def pretrained(capsys, pictures):
+    """An encoder that has seen the pictures for three steps: what a command is told to find it and them."""
+    assert ask(capsys, *pretrain(pictures))[0] == 0
+    return "--checkpoint", pictures / "run", "--data", f"folder:{pictures}", "--device", "cpu"
+
+
+@pytest.mark.parametrize("protocol, kinds", [("official", {"official"}), ("both", {"linear_probe", "knn", "official"})])
+def test_the_official_protocol_has_a_line_and_a_figure_of_its_own(capsys, pictures, pretrained, protocol, kinds):
+    figures = pictures / "figures.json"
+    code, told, _ = ask(capsys, "probe", *pretrained, "--protocol", protocol, "--epochs", 2, "--out", figures)
+    kept = json.loads(figures.read_text())
+    assert code == 0 and set(kept["figures"]) == kinds and kept["probe"]["protocol"] == protocol
+    official = kept["figures"]["official"]
+    assert f"{official['value']:.3f} ± {official['stderr']:.3f}" in told.splitlines()[-1] and told.splitlines()[-1].startswith("official protocol")
+    assert official["n"] == 12 and official["details"]["steps"] == 2
+    assert ("pretrained" in told) == (protocol == "both")
+
+
+def test_the_official_protocol_reads_cls_where_there_is_one_and_what_it_is_told(capsys, pictures, pretrained, monkeypatch):
+    pools = []
+
+    def watched(encoder, train, test, config, **more):
+        pools.append((config.pool, config.epochs, config.seed, config.device))
+        return Score(0.5, 0.1, 12)
+
+    monkeypatch.setattr("minimim.evaluate.official_probe", watched)
+    ask(capsys, "probe", *pretrained, "--protocol", "official")
+    ask(capsys, "probe", *pretrained, "--protocol", "official", "--pool", "mean", "--epochs", 3, "--seed", 7)
+    assert ask(capsys, *pretrain(pictures, "--method", "simmim", "--out", pictures / "simmim"))[0] == 0
+    ask(capsys, "probe", *pretrained, "--checkpoint", pictures / "simmim", "--protocol", "official")
+    assert pools == [("cls", 90, 0, "cpu"), ("mean", 3, 7, "cpu"), ("mean", 90, 0, "cpu")]
+    assert ask(capsys, "probe", *pretrained, "--protocol", "official", "--epochs", 0)[0] == 2
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C in the second step of what learns labels."""
+    calls = []
+
+    def press(self, progress):
+        calls.append(progress)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Classifier, "after_step", press)
+
+
+def test_ctrl_c_ends_the_official_protocol_and_what_was_measured_before_is_kept(capsys, pictures, pretrained, interrupted):
+    figures = pictures / "figures.json"
+    code, told, _ = ask(capsys, "probe", *pretrained, "--protocol", "both", "--epochs", 9, "--out", figures)
+    assert code == 130 and "stopped before its end: nothing of it was kept" in told
+    assert set(json.loads(figures.read_text())["figures"]) == {"linear_probe", "knn"}
+
+
+@pytest.mark.parametrize("shots, images", [(2, 4), (99, 24), (0, 24)])
+def test_a_few_labels_of_each_class_can_be_all_there_is(capsys, pretrained, shots, images):
+    code, told, _ = ask(capsys, "probe", *pretrained, "--shots", shots)
+    assert code == 0 and told.startswith(f"{images} train and 12 test images")
+    code, told, _ = ask(capsys, "finetune", *pretrained, "--shots", shots, "--epochs", 1)
+    assert code == 0 and told.startswith(f"{images} images, 1 steps of {images} images")
+
+
+def test_less_than_one_shot_is_refused(capsys, pretrained):
+    code, _, told = ask(capsys, "probe", *pretrained, "--shots", -1)
+    assert code == 2 and told == "minimim: shots must be 1 or more, not -1: leave it out to take all images\n"
+
+
+@pytest.mark.parametrize("spell", [official, timm, hugging_face])
+def test_foreign_weights_are_probed_and_fine_tuned_at_their_own_size(capsys, pictures, spell):
+    save_file({name: tensor.contiguous() for name, tensor in spell(build_mae(image_size=24, patch_size=8)).items()}, pictures / "w.safetensors")
+    told = ("--weights", pictures / "w.safetensors", "--data", f"folder:{pictures}")
+    assert ask(capsys, "probe", *told)[0] == 0
+    code, said, _ = ask(capsys, "finetune", *told, "--epochs", 1, "--out", pictures / "tuned")
+    assert code == 0 and f"fine-tuned from {pictures / 'w.safetensors'}" in said
+    assert load_classifier(pictures / "tuned").encoder.home_grid == (3, 3)
+
+
+def test_foreign_weights_that_are_not_whole_are_refused_in_a_sentence(capsys, pictures):
+    weights = {name: tensor for name, tensor in timm(build_mae()).items() if name != "pos_embed"}
+    save_file(weights, pictures / "w.safetensors")
+    code, _, told = ask(capsys, "probe", "--weights", pictures / "w.safetensors", "--data", f"folder:{pictures}")
+    assert code == 2 and "no pos_embed" in told and told.count("\n") == 1
+
+
+def accuracy_told(text):
+    return re.search(r"fine-tuned from .*: (\d\.\d{3} ± \d\.\d{3}) on 12 test images, after (\d+) steps", text).groups()
+
+
+def test_fine_tuning_can_be_stopped_by_the_clock_and_resumed(capsys, pictures, pretrained):
+    asked = ("finetune", *pretrained, "--epochs", 2, "--batch-size", 8, "--log-every", 1, "--out")
+    code, told, _ = ask(capsys, *asked, pictures / "straight")
+    straight = accuracy_told(told)
+    assert code == 0 and straight[1] == "6"
+    code, told, _ = ask(capsys, *asked, pictures / "tuned", "--max-minutes", 1e-9)
+    assert code == 0 and "stopped before the end: the same command with --resume goes on" in told
+    assert not (pictures / "tuned" / "figures.json").exists()
+    code, _, told = ask(capsys, *asked, pictures / "tuned")
+    assert code == 2 and "already holds a run" in told and "--resume" in told
+    code, _, told = ask(capsys, *asked, pictures / "tuned", "--resume", "--layer-decay", 0.5)
+    assert code == 2 and "was begun with layer_decay=0.75, not 0.5" in told
+    code, told, _ = ask(capsys, *asked, pictures / "tuned", "--resume")
+    assert code == 0 and accuracy_told(told) == straight
+    one, two = (json.loads((pictures / name / "figures.json").read_text()) for name in ("straight", "tuned"))
+    assert one == two and one["config"]["epochs"] == 2 and f"{one['figures']['value']:.3f}" in straight[0]
+
+
+def test_a_stop_without_a_folder_keeps_nothing_and_says_so(capsys, pretrained, interrupted):
+    code, told, _ = ask(capsys, "finetune", *pretrained, "--batch-size", 8)
+    assert code == 130 and "nothing was kept, as there is no --out" in told
+    code, _, told = ask(capsys, "finetune", *pretrained, "--resume")
+    assert code == 2 and "give the folder that it was written to as --out" in told
+
+
+def test_fine_tuning_from_scratch_starts_from_other_weights(capsys, pretrained, pictures):
+    for name, more in (("pretrained", ()), ("scratch", ("--scratch",))):
+        code, told, _ = ask(capsys, "finetune", *pretrained, "--epochs", 1, "--blocks", 0, "--out", pictures / name, *more)
+        assert code == 0 and ("random weights" in told) == (name == "scratch")
+    encoders = [load_classifier(pictures / name).encoder.state_dict() for name in ("pretrained", "scratch")]
+    found = minimim.load(pictures / "run").encoder.state_dict()
+    assert all(torch.equal(encoders[0][name], found[name]) for name in found)
+    assert not torch.equal(encoders[1]["blocks.0.attn.qkv.weight"], found["blocks.0.attn.qkv.weight"])
+
+
+@pytest.mark.parametrize(
+    "arguments, following",
+    [
+        ([], "--checkpoint runs/pretrain --data scenes"),
+        (["--data", "folder:pics/train", "--out", "here"], "--checkpoint here --data folder:pics"),
+        (["--preset", "demo"], "--preset demo"),
+        (["--preset", "demo", "--fast", "--out", "here"], "--preset demo --fast --checkpoint here"),
+        (["--preset", "demo", "--data", "folder:pics/train"], "--preset demo --data folder:pics"),
+    ],
+)
+def test_what_comes_next_finds_the_run_and_its_data(capsys, arguments, following):
+    command = parse(["pretrain", *arguments])
+    out = command.out or place(command.preset, command.fast)
+    command.report(Run([], 1, 1, 0.0, out, True), out, PRESETS.get(command.preset))
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: minimim probe {following} --floors"

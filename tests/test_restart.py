@@ -186,13 +186,13 @@ def test_a_run_is_restarted_on_every_machine_or_on_none(monkeypatch):
 
 def test_processes_that_find_different_checkpoints_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "world", lambda: 2)
-    for others, good in ((0, True), (40, False)):
-        monkeypatch.setattr(processes, "summed", lambda start, others=others: start + others)
-        if good:
-            processes.refuse_different_starts(0, tmp_path, torch.device("cpu"))
+    for own, other in ((0, 0), (40, 40), (0, 40), (40, 0)):
+        monkeypatch.setattr(processes, "summed", lambda start, other=other: start + other)
+        if own == other:
+            processes.refuse_different_starts(own, tmp_path, torch.device("cpu"))
         else:
             with pytest.raises(UserError, match=f"different checkpoints in {tmp_path}.* one folder"):
-                processes.refuse_different_starts(0, tmp_path, torch.device("cpu"))
+                processes.refuse_different_starts(own, tmp_path, torch.device("cpu"))
 
 
 def test_a_finished_run_is_not_written_again(tmp_path, monkeypatch):

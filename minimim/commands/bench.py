@@ -1,5 +1,6 @@
 """minimim bench"""
 
+import gc
 import statistics
 import time
 from contextlib import suppress
@@ -14,10 +15,11 @@ from minimim import methods
 from minimim.config import option
 from minimim.errors import UserError, unknown
 from minimim.presets import Preset, preset
-from minimim.train.loop import compile_parts
+from minimim.train.loop import compile_parts, steps_of
 from minimim.train.processes import pick_device
 from minimim.train.processes import precision as dtype_of
 from minimim.train.step import Stepper, adamw
+from minimim.train.trouble import explained
 
 PARTS = ("views", "forward", "backward", "optimiser and the rest")
 SIDE = {"cuda": 8192}  # of the square matrices whose product is timed; 1536 elsewhere
@@ -39,12 +41,13 @@ class Bench:
     """Time whole training steps of a method on this machine, augmentation and optimiser included, and say which setting
     is the fastest and where its time goes. The images are random bytes."""
 
-    preset: str = option("demo", "a named run whose method, sizes and batch are timed; other options change it")
-    method: str | None = option(None, "which; see `minimim methods` (the preset's, as all of the following)")
+    preset: str = option("demo", "a named run whose method, sizes and batch are timed; the other options change it")
+    method: str | None = option(None, "which; see `minimim methods`")
     image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width")
     patch_size: int | None = option(None, "pixels of a patch's side")
     size: str | None = option(None, "of the encoder: micro, tiny, small, base or large")
-    batch_size: int | None = option(None, "images a step, in one part")
+    batch_size: int | None = option(None, "images a step")
+    accumulate: int | None = option(None, "parts into which a batch is cut when it does not fit")
     rounds: int = option(10, "how often each setting is timed")
     precision: str = option("all", "all (fp32 and bf16), fp32 or bf16")
     compile: bool = option(False, "also time the compiled model; compiling takes a minute or more")
@@ -62,7 +65,8 @@ class Bench:
         for name in self.precisions(device):
             for compiled in (False, True)[: 1 + self.compile]:
                 flags = f"--precision {name}" + " --compile" * compiled
-                found[flags] = timed = time_setting(what, device, dtype_of(name, device), compiled, self.rounds)
+                with explained(what.train, device, None):
+                    found[flags] = timed = time_setting(what, device, dtype_of(name, device), compiled, self.rounds)
                 rate = statistics.median(timed.rates)
                 print(f"  {flags:28} {rate:9.1f} images/s ({timed.rates[0]:.1f} to {timed.rates[-1]:.1f})")
         best = max(found, key=lambda flags: statistics.median(found[flags].rates))
@@ -77,16 +81,19 @@ class Bench:
         return 0
 
     def wanted(self) -> Preset:
-        """The preset, with what was asked for in its place. Raises UserError for a name that is none."""
+        """The preset, with what was asked for in its place. Raises UserError for a name that is none, and for a batch that
+        cannot be cut into its parts."""
         base = preset(self.preset)
-        asked = {name: getattr(self, name) for name in ("method", "image_size", "patch_size", "size")}
         options, train = {**base.options, **self.options}, base.train
         if self.method not in (None, base.method):  # another method brings its own way of training, not its batch
             options, train = self.options, replace(methods.create(self.method).defaults, batch_size=train.batch_size)
-        if self.batch_size is not None:
-            train = replace(train, batch_size=self.batch_size, accumulate=1)
-        changes = {name: value for name, value in asked.items() if value is not None}
-        return replace(base, **changes, options=options, train=train)
+        train = replace(train, **self.asked("batch_size", "accumulate"))
+        steps_of(train.batch_size, train)
+        return replace(base, **self.asked("method", "image_size", "patch_size", "size"), options=options, train=train)
+
+    def asked(self, *names: str) -> dict:
+        """Those of these options that were given."""
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def precisions(self, device) -> list[str]:
         """Those to time: both, but bf16 only where the device has it. Raises UserError for a name that is none."""
@@ -116,6 +123,7 @@ def random_images(what: Preset, count: int, device) -> torch.Tensor:
 
 def time_setting(what: Preset, device, dtype, compiled: bool, rounds: int) -> Timed:
     """Time steps after two to warm up, whole and then in parts, with a large matrix product after each whole one."""
+    gc.collect()  # what the last setting held would count as memory of this one
     method, config = create(what, device), what.train
     if compiled:
         compile_parts(method)

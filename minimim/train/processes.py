@@ -47,7 +47,7 @@ def join(device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Say goodbye to the other processes, after a run that ended well: with nccl it waits for all of them. After an error
+    """Say goodbye to the other processes, after a run that ended well: with nccl it may wait for all of them. After an error
     the end of the process is enough, and waits for nobody."""
     if together():
         dist.destroy_process_group()
