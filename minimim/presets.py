@@ -192,7 +192,7 @@ def shortened(base: Preset) -> Preset:
         read_size=None,
         count=2000,
         train=replace(base.train, epochs=10, lr=8e-3, **few),
-        probe=replace(base.probe, epochs=5, crop=1.0, **few),
+        probe=replace(base.probe, epochs=5, crop=1.0, lr=25.6, **few),  # 6.4 at its height, as OfficialConfig says
         finetune=replace(base.finetune, epochs=3, crop=1.0, lr=4e-3, mixup=0.0, cutmix=0.0, **few),
         needs={},
         expected={},

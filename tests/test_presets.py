@@ -208,18 +208,18 @@ def test_an_unknown_preset_is_told_with_the_near_one():
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_seen_to_work(capsys, monkeypatch, name):
     shortened = presets.shortened
-    monkeypatch.setattr(presets, "shortened", lambda base: replace(shortened(base), count=70))
-    common = ("--preset", name, "--fast", "--epochs", 1, "--device", "cpu")
+    monkeypatch.setattr(presets, "shortened", lambda base: replace(shortened(base), count=32))
+    common, batch = ("--preset", name, "--fast", "--epochs", 1, "--device", "cpu"), ("--batch-size", 16)
     for stage, more, says in [
-        ("pretrain", (), f"next: minimim probe --preset {name} --fast --floors"),
+        ("pretrain", batch, f"next: minimim probe --preset {name} --fast --floors"),
         ("probe", ("--protocol", "both", "--out", "probe.json"), "official protocol"),
-        ("finetune", ("--out", "tuned"), "fine-tuned from the pretrained encoder"),
+        ("finetune", ("--out", "tuned", *batch), "fine-tuned from the pretrained encoder"),
     ]:
         code, told, _ = ask(capsys, stage, *common, *more)
         assert code == 0 and says in told, (stage, told)
         stand_in = f"{PRESETS[name].data} is not on this machine: the bundled scenes stand in" in told
         assert stand_in == (PRESETS[name].data != "scenes"), stage
     figures = json.loads(Path("probe.json").read_text())["figures"]
-    assert set(figures) == {"linear_probe", "knn", "official"} and figures["knn"]["pretrained"]["n"] == 70
+    assert set(figures) == {"linear_probe", "knn", "official"} and figures["knn"]["pretrained"]["n"] == 32
     kept = json.loads(Path("tuned/figures.json").read_text())
-    assert kept["config"] == json.loads(json.dumps(asdict(replace(preset(name, fast=True).finetune, epochs=1.0, device="cpu"))))
+    assert kept["config"] == json.loads(json.dumps(asdict(replace(preset(name, fast=True).finetune, epochs=1.0, batch_size=16, device="cpu"))))
