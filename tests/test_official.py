@@ -15,7 +15,6 @@ from minimim.evaluate.classify import Classifier, judge, linear_head
 from minimim.evaluate.official import LARS
 from minimim.train import checkpoint, logbook
 
-
 RATE = 6.4 * 256 / 8  # so that batches of 8 learn at the paper's rate
 
 
