@@ -22,7 +22,7 @@ from pathlib import Path
 
 import report
 import torch
-from jobs import Job, here, jobs
+from jobs import Job, changed, here, jobs
 from machine import RESULTS, kind, machine, version
 from stages import Clock, begin
 
@@ -30,6 +30,8 @@ from minimim import data, methods
 from minimim.errors import UserError, unknown
 from minimim.train.processes import pick_device, precision
 from minimim.train.step import Stepper, adamw
+
+LR = 8e-3  # of the ten steps
 
 
 def check(wanted: list[Job], device: str, folder: Path) -> None:
@@ -56,11 +58,23 @@ def ten_steps(name: str, device: str) -> tuple[float, float]:
     """A recipe's loss before and after ten steps on one batch, under the same draws."""
     torch.manual_seed(0)
     method = methods.create(name, image_size=16).to(device).train()
-    config = replace(method.defaults, batch_size=32, lr=8e-3, warmup=0.0)
+    config = replace(method.defaults, batch_size=32, lr=LR, warmup=0.0)
     stepper = Stepper(method, adamw(method, config), config, total=100, dtype=precision("auto", torch.device(device)))
     batch = data.load("scenes", count=32, image_size=16).images.to(device)
     losses = [float(stepper(0, [batch])["loss"]) for _ in range(11)]
     return losses[0], losses[-1]
+
+
+def able_to_compile(wanted: list[Job], device: str) -> list[Job]:
+    """The jobs as they are, or without torch.compile where it does not work: it needs a C compiler on the machine."""
+    if not any(job.base.train.compile and not job.why_not(device) for job in wanted):
+        return wanted
+    try:
+        torch.compile(torch.sin)(torch.ones(8, device=device))
+    except Exception as error:  # noqa: BLE001 (there are many ways in which it can fail)
+        print(f"torch.compile does not work here, so all runs go without it ({type(error).__name__})")
+        return [replace(job, base=changed(job.base, compile=False)) for job in wanted]
+    return wanted
 
 
 def options() -> argparse.Namespace:
@@ -101,6 +115,7 @@ def main() -> int:
     else:
         clock = Clock(args.minutes)
         check(wanted, device, args.runs)
+        wanted = able_to_compile(wanted, device)
         return 0 if args.check else go(wanted, args, device, clock)
     return 0
 

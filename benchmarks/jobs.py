@@ -74,12 +74,17 @@ def jobs(seeds=(0, 1, 2), smoke: bool = False) -> list[Job]:
     """All there is to do, in the order in which it is done. The questions take every seed, the others the first."""
     cifar10, seed = preset("cifar10"), seeds[0]
     found = [
-        Job("cifar10-cpu", preset("cifar10-cpu"), device="cpu", labels=LABELLED, seed=seed),
+        Job("cifar10-cpu", changed(preset("cifar10-cpu"), precision="bf16"), device="cpu", labels=LABELLED, seed=seed),
         Job("cifar10", cifar10, seed=seed),
         Job("tiny-imagenet-50", replace(preset("tiny-imagenet"), data="tiny-imagenet-50"), seed=seed),
     ]
     found += [question(at, seed, floors=seed == seeds[0]) for seed in seeds for at in settings().items()]
     return [small(job) for job in found] if smoke else found
+
+
+def changed(base: Preset, **changes) -> Preset:
+    """A preset with the same change in each stage that trains."""
+    return replace(base, **{stage: replace(getattr(base, stage), **changes) for stage in ("train", "probe", "finetune")})
 
 
 def settings() -> dict[str, dict]:
@@ -112,16 +117,6 @@ def question(setting: tuple[str, dict], seed: int, floors: bool) -> Job:
 
 def small(job: Job) -> Job:
     """The same on a few small scenes, on the CPU, in a second or two."""
-    few = {"epochs": 0.5, "batch_size": 32, "compile": False, "log_every": 1}
-    base = replace(
-        job.base,
-        data="scenes",
-        count=120,
-        image_size=20,
-        patch_size=4,
-        size="micro",
-        train=replace(job.base.train, **few),
-        probe=replace(job.base.probe, **few),
-        finetune=replace(job.base.finetune, **few),
-    )
-    return replace(job, name=f"{job.name}-smoke", base=base, device="cpu", labels=job.labels and 100)
+    base = replace(job.base, data="scenes", count=100, image_size=20, patch_size=4, size="micro")
+    base = changed(base, epochs=0.5, batch_size=32, compile=False, log_every=1)
+    return replace(job, name=f"{job.name}-smoke", base=base, device="cpu", labels=job.labels and 90)

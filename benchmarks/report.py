@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 from statistics import fmean
 
-from jobs import FLOORS, Job
+from jobs import FLOORS, Job, settings
 
 LIMIT = 12e6  # bytes of a checkpoint that goes into the repository
 TERMS = {
-    "cifar10": "CIFAR-10 (Krizhevsky, 2009). Its owners state no licence: look at their terms before you do more than study with it.",
-    "tiny-imagenet-50": "a part of Tiny-ImageNet. ImageNet's terms hold: non-commercial research and education only, and the images are not handed on.",
-    "scenes": "drawn from Fashion-MNIST (Zalando), MIT License.",
+    "cifar10": "CIFAR-10 is by Krizhevsky (2009). Its owners state no licence: look at their terms before you do more than study with it.",
+    "tiny-imagenet-50": "A part of Tiny-ImageNet: ImageNet's terms hold: non-commercial research and education only, and the images are not handed on.",
+    "scenes": "They are drawn from Fashion-MNIST (Zalando), MIT License.",
 }
 COLUMNS = ("what", "machine", "labels", "linear probe", "k-NN", "official probe", "fine-tuned", "from scratch")
 COLUMNS += ("random encoder: linear, k-NN", "raw pixels: linear, k-NN", "seconds: pretraining, all")
@@ -38,7 +38,8 @@ def known(job: Job, runs: Path, out: Path, kind: str) -> dict:
     if job.at:
         rows = [row for row in results.get("runs", []) if (row["at"], row["seed"]) == (job.at, job.seed)]
         return {**rows[0], "done": list(job.stages)} if rows else stored(progress(runs / job.name))
-    return results if set(job.stages) <= set(results.get("done", [])) else stored(progress(runs / job.name))
+    whole = results.get("job") == job.name and set(job.stages) <= set(results["done"])
+    return results if whole else stored(progress(runs / job.name))
 
 
 def results_of(job: Job, out: Path) -> list[dict]:
@@ -63,13 +64,13 @@ def listing(jobs: list[Job], runs: Path, out: Path, device: str, kind: str) -> s
         if not job.at:
             record = known(job, runs, out, kind)
             told = ", ".join(f"{stage} {state(job, stage, record, runs)}" for stage in job.stages)
-            lines.append(f"{job.name:20} {told}{remark(job, out, device)}")
-    settings: dict[str, list[Job]] = {}
+            lines.append(f"{job.name:24} {told}{remark(job, out, device)}")
+    asked: dict[str, list[Job]] = {}
     for job in jobs:
         if job.at:
-            settings.setdefault(job.at, []).append(job)
-    for at, those in settings.items():
-        if at == next(iter(settings)):
+            asked.setdefault(job.at, []).append(job)
+    for at, those in asked.items():
+        if at == next(iter(asked)):
             lines.append(f"questions, {those[0].base.train.epochs:g} epochs each{remark(those[0], out, device)}")
         told = ", ".join(f"seed {job.seed} {state(job, 'pretrain', known(job, runs, out, kind), runs)}" for job in those)
         lines.append(f"  {at:26} {told}")
@@ -108,17 +109,20 @@ def no_gpu(job: Job, kinds) -> bool:
 
 
 def table(jobs: list[Job], out: Path) -> str:
-    """Markdown: a row for each job and kind of device, and for each setting of the questions, the mean over its seeds."""
-    rows, seen = [], set()
+    """Markdown: a row for each job and kind of device, and for each setting of the questions; what was not run is said."""
+    rows, missing, each = [], [], {}
     for job in jobs:
-        if (job.at or job.name) in seen:
-            continue
-        seen.add(job.at or job.name)
+        each.setdefault(job.at or job.name, job)
+    for job in each.values():
         results = results_of(job, out)
         kinds = sorted({result["kind"] for result in results})
         rows += [row(job, [result for result in results if result["kind"] == kind]) for kind in kinds]
-        if no_gpu(job, kinds) or not kinds:
-            rows.append([title(job), "not run" + " on a GPU" * (job.device == "cuda"), *[""] * (len(COLUMNS) - 2)])
+        if not kinds or no_gpu(job, kinds):
+            missing.append([title(job), "not run" + " on a GPU" * (job.device == "cuda")])
+    questions = [words for words in missing if words[0].startswith("question: ")]
+    if len(questions) == len(settings()):
+        missing = [words for words in missing if words not in questions] + [[f"questions: {len(questions)} settings", questions[0][1]]]
+    rows += [words + [""] * (len(COLUMNS) - len(words)) for words in missing]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
 
 

@@ -59,7 +59,7 @@ class Work:
     record: dict
 
     def go(self) -> bool:
-        """Do the stages that are left, and publish after each; False when the time was up or Ctrl-C was pressed."""
+        """Do the stages that are left; False when the time was up or Ctrl-C was pressed."""
         for stage in self.job.stages:
             if stage not in self.record["done"]:
                 if not self.clock.start():
@@ -67,11 +67,12 @@ class Work:
                 print(f"{self.job.name}: {stage}", flush=True)
                 if not self.timed(stage):
                     return False
-                (self.publish_row if self.job.at else self.publish)()
+        if self.job.at:
+            shutil.rmtree(self.folder, ignore_errors=True)  # the row is all that is wanted of a question's run
         return True
 
     def timed(self, stage: str) -> bool:
-        """Do a stage, or a piece of it; add up what it took over all calls. Whether it is done."""
+        """Do a stage, or a piece of it, and add up what it took over all calls; publish it when it is done. Whether it is."""
         if self.job.base.train.compile:
             torch.compiler.reset()  # each stage compiles its own; together they would pass torch's limit
         if self.device == "cuda":
@@ -85,7 +86,9 @@ class Work:
             most = torch.cuda.max_memory_allocated() / 2**30 if self.device == "cuda" else (peak_memory() or 0) / 2**10
             peaks[stage] = max(peaks.get(stage, 0.0), round(most, 2))
             self.record["calls"].setdefault(stage, []).append(kind(self.device))
-            self.record["done"] += [stage] * finished
+            if finished:
+                self.record["done"].append(stage)
+                (self.publish_row if self.job.at else self.publish)()  # before it is noted: so nothing is noted and not published
             keep(progress(self.folder), self.record)
         return finished
 
@@ -98,13 +101,12 @@ class Work:
         if run.finished:
             minimim.save(small_checkpoint(self.folder), method, half=True, job=self.job.name, seed=self.job.seed)
             lines = [line for line in run.history if "loss" in line]
-            curve = [[line["step"], round(line["loss"], 4)] for line in lines]
             self.record |= {
                 "steps": run.total,
                 "parameters": sum(p.numel() for p in method.parameters()),
                 "images_per_s": round(median(line["images_per_s"] for line in lines), 1),
                 "waiting": round(fmean(line["waiting"] for line in lines), 4),
-                "loss": [*curve[: -1 : -(-len(curve) // (POINTS - 1))], curve[-1]],
+                "loss": thinned([[line["step"], round(line["loss"], 4)] for line in lines]),
             }
         return run.finished
 
@@ -140,7 +142,7 @@ class Work:
 
     def score(self, pairs: dict) -> bool:
         """Both cached probes of pairs of features, into the record."""
-        for name, rows in scored(pairs).items():
+        for name, rows in scored(pairs, self.device).items():
             self.record["scores"].setdefault(name, {}).update({row: rounded(score) for row, score in rows.items()})
         return True
 
@@ -167,9 +169,8 @@ class Work:
     def publish(self) -> None:
         """Write what is known of the job to its results, and its card."""
         base = asdict(self.job.base)
-        source = PACKED[base["data"]] if pack_file(base["data"], "train") else base["data"]
         labels, tested = (len(those) for those in self.labelled())
-        about = {"job": self.job.name, "data": source, "labels": labels, "test_images": tested}
+        about = {"job": self.job.name, "data": source(base["data"]), "labels": labels, "test_images": tested}
         settings = {name: value for name, value in base.items() if name not in ("about", "needs", "expected")}
         path = write(self.job.file, self.device, self.job.seed, {**about, "preset": settings, **self.record}, self.out)
         weights = small_checkpoint(self.folder)
@@ -190,10 +191,9 @@ class Work:
         before = stored(self.out / f"{job.file}-{kind(self.device)}.json").get("runs", [])
         rows = [*(other for other in before if (other["at"], other["seed"]) != (job.at, job.seed)), row]
         labels, tested = (len(those) for those in self.labelled())
-        about = {"equal": EQUAL, "data": job.base.data, "labels": labels, "test_images": tested}
+        about = {"equal": EQUAL, "data": source(job.base.data), "labels": labels, "test_images": tested}
         about["questions"] = {name: {words: special(change) for words, change in those.items()} for name, those in QUESTIONS.items()}
         write(job.file, self.device, rows[0]["seed"], {**about, "runs": rows}, self.out)
-        shutil.rmtree(self.folder)
 
 
 def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
@@ -203,6 +203,11 @@ def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
     if record["seed"] != job.seed:
         raise UserError(f"{job.name} was begun with seed {record['seed']}: for another, choose another --runs and another --out")
     return Work(job, runs / job.name, out, device, clock, record)
+
+
+def thinned(curve: list) -> list:
+    """At most POINTS of a curve's points, evenly apart, and its last."""
+    return [*curve[: -1 : -(-len(curve) // (POINTS - 1))], curve[-1]]
 
 
 def rounded(score) -> list[float]:
@@ -216,6 +221,11 @@ def images(base: Preset, split: str):
     if key not in LOADED:
         LOADED[key] = images_of(base, split)
     return LOADED[key]
+
+
+def source(name: str) -> str:
+    """What the images are, in words: the original, or what a pack of it holds."""
+    return PACKED[name] if pack_file(name, "train") else name
 
 
 def keep(path: Path, record: dict) -> None:

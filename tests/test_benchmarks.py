@@ -69,16 +69,6 @@ def test_quality_measures_each_recipe_once_and_goes_on_where_it_stopped(tmp_path
     assert again["runs"][-1]["loss"] == written["runs"][0]["loss"]
 
 
-def test_cifar10_on_a_cpu_is_probed_beside_its_floors_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    written = run("cifar10.py", tmp_path, monkeypatch)["cifar10-cpu"]
-    assert written["data"].startswith("scenes") and written["loss"][-1][0] <= written["steps"] and written["loss"][0][1] > 0
-    for rows in written["scores"].values():
-        assert set(rows) == {"pretrained", "random_init", "raw_pixels"}
-    weights = (tmp_path / "run" / "last.safetensors").read_bytes()
-    assert run("cifar10.py", tmp_path, monkeypatch)["cifar10-cpu"]["scores"] == written["scores"]
-    assert (tmp_path / "run" / "last.safetensors").read_bytes()[-1000:] == weights[-1000:]  # nothing was trained again
-
-
 def test_speed_switches_each_measure_alone_and_writes_after_every_round(tmp_path, monkeypatch, capsys):
     written = run("speed.py", tmp_path, monkeypatch)["speed-cpu"]
     assert set(written["gains"]) == {"memory", "bf16", "fused", "unread", "visible"}  # compiling takes too long here

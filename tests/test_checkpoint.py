@@ -332,6 +332,21 @@ def test_a_method_that_was_saved_and_loaded_answers_bit_for_bit_the_same(name, t
     assert checkpoint.read(tmp_path / "sub" / "mine.safetensors")[1]["note"] == "a try"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_in_half_precision_take_half_the_file_and_come_back_in_fp32_within_it(name, tmp_path):
+    method = build(name)
+    whole, small = tmp_path / "whole.safetensors", tmp_path / "small.safetensors"
+    minimim.save(whole, method)
+    minimim.save(small, method, half=True, note="small")
+    loaded, saved = minimim.load(small).state_dict(), checkpoint.read(small)[0]
+    for key, tensor in method.state_dict().items():
+        assert loaded[key].dtype == tensor.dtype and torch.allclose(loaded[key], tensor, rtol=2**-11, atol=2**-25)
+        assert torch.equal(loaded[key], saved[f"method.{key}"].to(tensor.dtype))
+    spent = sum(tensor.nbytes for tensor in method.state_dict().values())
+    assert whole.stat().st_size - small.stat().st_size > 0.49 * spent
+    assert checkpoint.read(small)[1]["note"] == "small"
+
+
 def test_a_run_can_be_loaded_from_its_folder(begun):
     method = build("mae")
     run(method)
