@@ -45,7 +45,9 @@ def check(wanted: list[Job], device: str, folder: Path) -> None:
         before, after = ten_steps(name, device)
         told.append(f"{name} {before:.3f} to {after:.3f}")
         if not after < before:
-            raise UserError(f"ten steps of {name} on {device} took its loss from {before:.4f} to {after:.4f}, not down: run `make test` here first")
+            raise UserError(
+                f"ten steps of {name} on {device} took its loss from {before:.4f} to {after:.4f}, not down: run `make test` here first"
+            )
     print(f"loss in ten steps: {', '.join(told)}")
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free / 2**30
@@ -83,11 +85,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10, help="work for so long at most; 0 goes on to the end")
     parser.add_argument("--only", default="", help="one job by its name, or questions")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the questions take all of them, the other jobs the first")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="the questions take all of them, the other jobs the first"
+    )
     parser.add_argument("--runs", type=Path, help="folder for what is under way (runs/capstone)")
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one seed")
-    for name, text in {"list": "say what is done", "check": "look only", "table": "results as markdown", "keep": "copy checkpoints"}.items():
+    for name, text in {
+        "list": "say what is done",
+        "check": "look only",
+        "table": "results as markdown",
+        "keep": "copy checkpoints",
+    }.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     args = parser.parse_args()
     if args.smoke:

@@ -28,6 +28,7 @@ SETTINGS = {  # in words → the official protocol, or None for the cached one
     "official": OFFICIAL,
     "official, crops of 67 % and more": replace(OFFICIAL, crop=0.67),
     "official, no crops": replace(OFFICIAL, crop=1.0),
+    "official, no crops, 90 epochs": replace(OFFICIAL, crop=1.0, epochs=90),
     "official, no crops, rate of the paper scaled to the batch": replace(OFFICIAL, crop=1.0, lr=0.1),
 }
 

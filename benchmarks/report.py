@@ -10,7 +10,7 @@ from jobs import FLOORS, Job, settings
 LIMIT = 12e6  # bytes of a checkpoint that goes into the repository
 TERMS = {
     "cifar10": "CIFAR-10 is by Krizhevsky (2009). Its owners state no licence: look at their terms before you do more than study with it.",
-    "tiny-imagenet-50": "A part of Tiny-ImageNet: ImageNet's terms hold: non-commercial research and education only, and the images are not handed on.",
+    "tiny-imagenet-50": "A part of Tiny-ImageNet. ImageNet's terms: non-commercial research and education only, and no handing on.",
     "scenes": "They are drawn from Fashion-MNIST (Zalando), MIT License.",
 }
 COLUMNS = ("what", "machine", "labels", "linear probe", "k-NN", "official probe", "fine-tuned", "from scratch")
@@ -72,8 +72,13 @@ def listing(jobs: list[Job], runs: Path, out: Path, device: str, kind: str) -> s
     for at, those in asked.items():
         if at == next(iter(asked)):
             lines.append(f"questions, {those[0].base.train.epochs:g} epochs each{remark(those[0], out, device)}")
-        told = ", ".join(f"seed {job.seed} {state(job, 'pretrain', known(job, runs, out, kind), runs)}" for job in those)
-        lines.append(f"  {at:26} {told}")
+        told = []
+        for job in those:
+            record = known(job, runs, out, kind)
+            pretrained = state(job, "pretrain", record, runs)
+            whole = set(job.stages) <= set(record.get("done", []))
+            told.append(f"seed {job.seed} {'pretrained' if pretrained == 'done' and not whole else pretrained}")
+        lines.append(f"  {at:26} {', '.join(told)}")
     return "\n".join(lines)
 
 
@@ -84,7 +89,7 @@ def state(job: Job, stage: str, record: dict, runs: Path) -> str:
     metrics = runs / job.name / stage / "metrics.jsonl"
     lines = metrics.read_text().splitlines() if metrics.is_file() else []
     if not lines:
-        return "-"
+        return "begun" if stage in record.get("calls", {}) else "-"
     configs = {"pretrain": job.base.train, "official": job.base.probe}
     return f"{min(1.0, json.loads(lines[-1])['epoch'] / configs.get(stage, job.base.finetune).epochs):.0%}"
 
@@ -121,7 +126,9 @@ def table(jobs: list[Job], out: Path) -> str:
             missing.append([title(job), "not run" + " on a GPU" * (job.device == "cuda")])
     questions = [words for words in missing if words[0].startswith("question: ")]
     if len(questions) == len(settings()):
-        missing = [words for words in missing if words not in questions] + [[f"questions: {len(questions)} settings", questions[0][1]]]
+        missing = [words for words in missing if words not in questions] + [
+            [f"questions: {len(questions)} settings", questions[0][1]]
+        ]
     rows += [words + [""] * (len(COLUMNS) - len(words)) for words in missing]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows))
 
@@ -136,16 +143,34 @@ def row(job: Job, results: list[dict]) -> list[str]:
     first, seeds = results[0], f", {len(results)} seed{'s' * (len(results) > 1)}" if job.at else ""
     if job.at:
         beside = [other for other in first["runs"] if other["floors"]]
-        floors = {name: other["floors"][name] for name in FLOORS for other in beside if name in other["floors"] and fits(name, other, first)}
+        floors = {
+            name: other["floors"][name]
+            for name in FLOORS
+            for other in beside
+            if name in other["floors"] and fits(name, other, first)
+        }
         measured = {name: [fmean(result[name][i] for result in results) for i in (0, 1)] for name in ("linear_probe", "knn")}
     else:
         floors = {name: {probe: rows[name] for probe, rows in first["scores"].items() if name in rows} for name in FLOORS}
         measured = {name: rows["pretrained"] for name, rows in first["scores"].items()} | first["figures"]
     named = ("linear_probe", "knn", "official", "finetune", "scratch")
-    low = [", ".join(f"{floors[name][probe][0]:.3f}" for probe in ("linear_probe", "knn")) if floors.get(name) else "–" for name in FLOORS]
-    took = [fmean(result["seconds"]["pretrain"] for result in results), fmean(sum(result["seconds"].values()) for result in results)]
+    low = [
+        ", ".join(f"{floors[name][probe][0]:.3f}" for probe in ("linear_probe", "knn")) if floors.get(name) else "–"
+        for name in FLOORS
+    ]
+    took = [
+        fmean(result["seconds"]["pretrain"] for result in results),
+        fmean(sum(result["seconds"].values()) for result in results),
+    ]
     cells = [figure(measured[name]) if name in measured else "–" for name in named]
-    return [title(job) + seeds, first["machine"], f"{first['labels']:,}", *cells, *low, ", ".join(f"{seconds:,.0f}" for seconds in took)]
+    return [
+        title(job) + seeds,
+        first["machine"],
+        f"{first['labels']:,}",
+        *cells,
+        *low,
+        ", ".join(f"{seconds:,.0f}" for seconds in took),
+    ]
 
 
 def fits(floor: str, other: dict, run: dict) -> bool:
@@ -168,8 +193,8 @@ def card(results: dict, weights: Path) -> str:
     pieces = len(results["calls"]["pretrain"])
     return f"""# {results["job"]}: {preset["method"]} on {preset["data"]}
 
-An encoder pretrained without labels, and its decoder: recipe {preset["method"]}, ViT {preset["size"]}/{preset["patch_size"]}, {side}×{side} pixels, options: {options}.
-{results["parameters"]:,} parameters, kept in half precision: {weights.stat().st_size / 1e6:.1f} MB.
+An encoder pretrained without labels, and its decoder: recipe {preset["method"]}, ViT {preset["size"]}/{preset["patch_size"]}, {side}×{side} pixels,
+options: {options}. {results["parameters"]:,} parameters, kept in half precision: {weights.stat().st_size / 1e6:.1f} MB.
 
 ```python
 import minimim
@@ -177,8 +202,8 @@ encoder = minimim.load("{weights.name}").encoder  # in fp32 again
 features = encoder.features(images)  # (B, 3, {side}, {side}) uint8 → (B, D)
 ```
 
-- Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images, {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on
-  {results["machine"]}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
+- Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images, 
+  {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on {results["machine"]}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
 - Images: {results["data"]}. {TERMS[preset["data"]]}
 - Limits: made to be studied. One seed, one small set, images of {side} pixels; what its features are worth on other images was not measured.
 
@@ -196,7 +221,8 @@ def figures(results: dict) -> str:
         seen = results["scores"].get(probe, {})
         rows.append([words, *(figure(seen[of]) if of in seen else "not yet" for of in ("pretrained", *FLOORS))])
     official, tuned, scratch = (
-        figure(results["figures"][name]) if name in results["figures"] else "not yet" for name in ("official", "finetune", "scratch")
+        figure(results["figures"][name]) if name in results["figures"] else "not yet"
+        for name in ("official", "finetune", "scratch")
     )
     rows += [["linear probe as papers do it", official, "–", "–"], ["fine-tuned", tuned, scratch, "–"]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -210,7 +236,9 @@ def copy_small(jobs: list[Job], runs: Path, to: Path) -> str:
         if job.at or not weights.is_file():
             continue
         if weights.stat().st_size > LIMIT:
-            told.append(f"{weights} is left where it is: {weights.stat().st_size / 1e6:.0f} MB are more than {LIMIT / 1e6:.0f}")
+            told.append(
+                f"{weights} is left where it is: {weights.stat().st_size / 1e6:.0f} MB are more than {LIMIT / 1e6:.0f}"
+            )
             continue
         to.mkdir(parents=True, exist_ok=True)
         told += [f"copied to {shutil.copy(file, to)}" for file in (weights, weights.with_suffix(".md"))]

@@ -25,7 +25,10 @@ from minimim.presets import Preset, images_of
 from minimim.train import checkpoint, train
 
 POINTS = 60  # of the loss curve that are kept
-PACKED = {"cifar10": "cifar10, JPEG copies", "tiny-imagenet-50": "tiny-imagenet-50: the original JPEGs of 50 of the 200 classes"}
+PACKED = {
+    "cifar10": "cifar10, JPEG copies",
+    "tiny-imagenet-50": "tiny-imagenet-50: the original JPEGs of 50 of the 200 classes",
+}
 LOADED: dict[tuple, object] = {}
 
 
@@ -77,6 +80,7 @@ class Work:
             torch.compiler.reset()  # each stage compiles its own; together they would pass torch's limit
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
+        self.labelled()  # read once a call, and no part of what a stage takes
         began, finished = time.monotonic(), False
         try:
             finished = getattr(self, stage)()
@@ -88,7 +92,9 @@ class Work:
             self.record["calls"].setdefault(stage, []).append(kind(self.device))
             if finished:
                 self.record["done"].append(stage)
-                (self.publish_row if self.job.at else self.publish)()  # before it is noted: so nothing is noted and not published
+                (
+                    self.publish_row if self.job.at else self.publish
+                )()  # before it is noted: so nothing is noted and not published
             keep(progress(self.folder), self.record)
         return finished
 
@@ -131,7 +137,9 @@ class Work:
         """Fine-tuning of the same encoder with its random start: the floor of fine-tuning."""
         base = self.job.base
         torch.manual_seed(mix(self.job.seed))
-        return self.learn("scratch", evaluate.finetune, methods.create(base.method, **base.sizes, **base.options), base.finetune)
+        return self.learn(
+            "scratch", evaluate.finetune, methods.create(base.method, **base.sizes, **base.options), base.finetune
+        )
 
     def learn(self, stage: str, evaluation, method, config) -> bool:
         """An evaluation that trains, and so can be stopped and resumed."""
@@ -185,14 +193,25 @@ class Work:
         def figures(name: str) -> dict:
             return {probe: rows[name] for probe, rows in record["scores"].items()}
 
-        row = {"at": job.at, "method": job.base.method, "options": job.base.options, "seed": job.seed, **figures("pretrained")}
-        row |= {name: record[name] for name in ("steps", "parameters", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting", "loss")}
+        row = {
+            "at": job.at,
+            "method": job.base.method,
+            "options": job.base.options,
+            "seed": job.seed,
+            **figures("pretrained"),
+        }
+        row |= {
+            name: record[name]
+            for name in ("steps", "parameters", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting", "loss")
+        }
         row |= {"train": asdict(job.base.train), "floors": {name: figures(name) for name in job.floors}}
         before = stored(self.out / f"{job.file}-{kind(self.device)}.json").get("runs", [])
         rows = [*(other for other in before if (other["at"], other["seed"]) != (job.at, job.seed)), row]
         labels, tested = (len(those) for those in self.labelled())
         about = {"equal": EQUAL, "data": source(job.base.data), "labels": labels, "test_images": tested}
-        about["questions"] = {name: {words: special(change) for words, change in those.items()} for name, those in QUESTIONS.items()}
+        about["questions"] = {
+            name: {words: special(change) for words, change in those.items()} for name, those in QUESTIONS.items()
+        }
         write(job.file, self.device, rows[0]["seed"], {**about, "runs": rows}, self.out)
 
 
@@ -201,7 +220,9 @@ def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
     record = {"done": [], "calls": {}, "seconds": {}, "peak_memory_gib": {}, "scores": {}, "figures": {}, "seed": job.seed}
     record |= known(job, runs, out, kind(device))
     if record["seed"] != job.seed:
-        raise UserError(f"{job.name} was begun with seed {record['seed']}: for another, choose another --runs and another --out")
+        raise UserError(
+            f"{job.name} was begun with seed {record['seed']}: for another, choose another --runs and another --out"
+        )
     return Work(job, runs / job.name, out, device, clock, record)
 
 

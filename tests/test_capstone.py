@@ -37,7 +37,15 @@ def go(capstone, monkeypatch, tmp_path):
     monkeypatch.setattr(capstone, "check", lambda *_: None)
 
     def go(*arguments, runs="runs", smoke=("--smoke",)):
-        command = [str(BENCHMARKS / "capstone.py"), *smoke, *arguments, "--runs", str(tmp_path / runs), "--out", str(tmp_path / runs / "results")]
+        command = [
+            str(BENCHMARKS / "capstone.py"),
+            *smoke,
+            *arguments,
+            "--runs",
+            str(tmp_path / runs),
+            "--out",
+            str(tmp_path / runs / "results"),
+        ]
         monkeypatch.setattr(sys, "argv", command)
         return capstone.main()
 
@@ -63,14 +71,18 @@ def test_every_stage_of_every_job_is_done_once_and_told_in_list_table_and_card(g
         whole = results[f"{name}-cpu"]
         assert whole["done"] == list(sys.modules["jobs"].STAGES) == list(whole["seconds"]) == list(whole["peak_memory_gib"])
         for rows in whole["scores"].values():
-            assert rows.keys() == {"pretrained", "random_init", "raw_pixels"} and all(0 <= value <= 1 for value, _ in rows.values())
+            assert rows.keys() == {"pretrained", "random_init", "raw_pixels"} and all(
+                0 <= value <= 1 for value, _ in rows.values()
+            )
         assert whole["figures"].keys() == {"official", "finetune", "scratch"}
         assert whole["loss"][-1][0] == whole["steps"] and whole["images_per_s"] > 0 <= whole["waiting"] <= 1
         assert whole["test_images"] == 100 and whole["labels"] == (90 if "cpu-smoke" in name else 100)
         card = (tmp_path / "runs" / name / f"{name}.md").read_text()
         figures = [*whole["figures"].values(), *(pair for rows in whole["scores"].values() for pair in rows.values())]
         assert "not yet" not in card and all(f"{value:.3f} ± {error:.3f}" in card for value, error in figures)
-        tuned, scratch, official = (checkpoint.read(tmp_path / "runs" / name / stage)[1] for stage in ("finetune", "scratch", "official"))
+        tuned, scratch, official = (
+            checkpoint.read(tmp_path / "runs" / name / stage)[1] for stage in ("finetune", "scratch", "official")
+        )
         encoder = minimim.load(tmp_path / "runs" / name / f"{name}.safetensors").encoder
         assert tuned["spec"]["weights"] == official["spec"]["weights"] == fingerprint(encoder) != scratch["spec"]["weights"]
         assert {about["images"] for about in (tuned, scratch, official)} == {whole["labels"]}
@@ -116,7 +128,9 @@ def test_a_job_cut_after_every_step_ends_as_one_that_was_left_alone(go, tmp_path
     assert [len(calls) for calls in one["calls"].values()] == [1] * 6
     timed = {"command", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting"}
     assert {k: v for k, v in one.items() if k not in timed} == {k: v for k, v in other.items() if k not in timed}
-    mine, its = ((tmp_path / runs / "cifar10-cpu-smoke" / "cifar10-cpu-smoke.safetensors").read_bytes() for runs in ("alone", "cut"))
+    mine, its = (
+        (tmp_path / runs / "cifar10-cpu-smoke" / "cifar10-cpu-smoke.safetensors").read_bytes() for runs in ("alone", "cut")
+    )
     assert mine == its
 
 
@@ -139,6 +153,8 @@ def test_the_seconds_of_pieces_and_of_what_broke_add_up(go, tmp_path, monkeypatc
     only = ("--only", "simmim-seed0-smoke", "--minutes", "0")
     assert [go(*only), go(*only), go(*only)] == [130, 1, 130]
     assert "simmim-seed0-smoke: the disk is full" in capsys.readouterr().out
+    go("--list")
+    assert "simmim                     seed 0 pretrained\n" in capsys.readouterr().out
     record = json.loads((tmp_path / "runs" / "simmim-seed0-smoke" / "progress.json").read_text())
     assert record["seconds"]["pretrain"] == 30 and len(record["calls"]["pretrain"]) == 3 and record["done"] == ["pretrain"]
 
@@ -217,7 +233,9 @@ def test_the_questions_change_one_thing_each_and_share_the_rest(capstone):
 def test_the_plain_run_of_the_questions_is_the_preset_as_it_is(capstone):
     base = next(job.base for job in capstone.jobs() if job.at == "mae")
     with_options, without = (create("mae", **base.sizes, **options) for options in (base.options, {}))
-    assert isinstance(without.decoder, TransformerDecoder) and len(without.decoder.blocks) == len(with_options.decoder.blocks)
+    assert isinstance(without.decoder, TransformerDecoder) and len(without.decoder.blocks) == len(
+        with_options.decoder.blocks
+    )
     assert without.masking.ratio == with_options.masking.ratio and without.target.normalize == with_options.target.normalize
     preset = next(job.base for job in capstone.jobs() if job.name == "cifar10")
     assert replace(base, options={}, train=replace(base.train, epochs=preset.train.epochs)) == preset
@@ -252,7 +270,9 @@ def test_no_stage_begins_in_the_last_fifth_of_the_time_but_the_first_of_a_call(c
 
 
 @pytest.mark.slow
-def test_the_look_at_the_machine_says_what_is_there_and_sees_a_recipe_that_does_not_learn(capstone, tmp_path, monkeypatch, capsys):
+def test_the_look_at_the_machine_says_what_is_there_and_sees_a_recipe_that_does_not_learn(
+    capstone, tmp_path, monkeypatch, capsys
+):
     wanted = capstone.jobs()
     capstone.check(wanted, "cpu", tmp_path / "runs")
     told = capsys.readouterr().out
@@ -298,7 +318,14 @@ def test_what_was_not_run_on_a_gpu_is_said_plainly(go, capstone, tmp_path, capsy
 def test_results_of_one_job_and_of_one_device_are_not_taken_for_anothers(go, tmp_path, capsys):
     """cifar10-cpu.json is what the job cifar10-cpu writes, and the name that the job cifar10 would have on a CPU."""
     stages = list(sys.modules["jobs"].STAGES)
-    whole = {"job": "cifar10-cpu", "seed": 0, "done": stages, "machine": "two cores", "labels": 10_000, "seconds": {"pretrain": 9.0, "probe": 3.0}}
+    whole = {
+        "job": "cifar10-cpu",
+        "seed": 0,
+        "done": stages,
+        "machine": "two cores",
+        "labels": 10_000,
+        "seconds": {"pretrain": 9.0, "probe": 3.0},
+    }
     whole |= {"scores": {"linear_probe": {"pretrained": [0.5, 0.01]}}, "figures": {"finetune": [0.625, 0.005]}}
     results = tmp_path / "runs" / "results"
     results.mkdir(parents=True)
@@ -320,17 +347,32 @@ def test_the_mean_over_the_seeds_and_the_floors_stand_in_a_questions_row(go, tmp
     def run(at, method, seed, value, **floors):
         figures = {"linear_probe": [value, 0.01], "knn": [value / 2, 0.01]}
         floors = {name: {"linear_probe": [x, 0.01], "knn": [x, 0.01]} for name, x in floors.items()}
-        return {"at": at, "method": method, "seed": seed, "seconds": {"pretrain": 10.0, "probe": 2.0}, "floors": floors, **figures}
+        return {
+            "at": at,
+            "method": method,
+            "seed": seed,
+            "seconds": {"pretrain": 10.0, "probe": 2.0},
+            "floors": floors,
+            **figures,
+        }
 
     rows = [run("mae", "mae", 0, 0.5, random_init=0.3, raw_pixels=0.4), run("mae", "mae", 1, 0.7)]
     rows += [run("mae-mask_ratio=0.5", "mae", 0, 0.6), run("ibot", "ibot", 0, 0.2, random_init=0.1)]
     results = tmp_path / "runs" / "results"
     results.mkdir(parents=True)
-    (results / "capstone-questions-nvidia-x.json").write_text(json.dumps({"machine": "one X", "labels": 50_000, "runs": rows}))
+    (results / "capstone-questions-nvidia-x.json").write_text(
+        json.dumps({"machine": "one X", "labels": 50_000, "runs": rows})
+    )
     go("--table", smoke=())
     told = capsys.readouterr().out
-    assert "| question: mae, 2 seeds | one X | 50,000 | 0.600 ± 0.010 | 0.300 ± 0.010 | – | – | – | 0.300, 0.300 | 0.400, 0.400 | 10, 12 |" in told
-    assert "0.600 ± 0.010 | 0.300 ± 0.010 | – | – | – | 0.300, 0.300 | 0.400, 0.400 |" in told.split("mask_ratio=0.5")[1].splitlines()[0]
+    assert (
+        "| question: mae, 2 seeds | one X | 50,000 | 0.600 ± 0.010 | 0.300 ± 0.010 | – | – | – | 0.300, 0.300 | 0.400, 0.400 | 10, 12 |"
+        in told
+    )
+    assert (
+        "0.600 ± 0.010 | 0.300 ± 0.010 | – | – | – | 0.300, 0.300 | 0.400, 0.400 |"
+        in told.split("mask_ratio=0.5")[1].splitlines()[0]
+    )
     assert "| question: mae-mask_ratio=0.25 | not run on a GPU |" in told and told.count("not run") == 1 + 2 + 9
     assert "| – | – | – | 0.100, 0.100 | 0.400, 0.400 |" in told.split("question: ibot")[1].splitlines()[0]
 
