@@ -202,7 +202,7 @@ encoder = minimim.load("{weights.name}").encoder  # in fp32 again
 features = encoder.features(images)  # (B, 3, {side}, {side}) uint8 → (B, D)
 ```
 
-- Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images, 
+- Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images,
   {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on {results["machine"]}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
 - Images: {results["data"]}. {TERMS[preset["data"]]}
 - Limits: made to be studied. One seed, one small set, images of {side} pixels; what its features are worth on other images was not measured.
