@@ -4,6 +4,7 @@ papers do it. So both can be stopped and resumed, cut into parts, and spread ove
 from collections.abc import Callable
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from minimim.data.batches import in_order, rows
 from minimim.errors import UserError
 from minimim.evaluate.score import Score, accuracy
 from minimim.methods import Output
-from minimim.processes import rank, summed, world
+from minimim.processes import rank, summed, together, world
 from minimim.train import TrainConfig, train
 from minimim.train.processes import join, pick_device
 
@@ -95,8 +96,10 @@ def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resum
 
 @torch.no_grad()
 def judge(model: Classifier, test, **details) -> Score:
-    """Test accuracy; each process looks at its own part of the images."""
+    """Test accuracy; each process looks at its own part of the images, with the first one's running statistics."""
     device = next(model.parameters()).device
+    for buffer in model.buffers() if together() else ():
+        dist.broadcast(buffer, 0)
     own = rows(len(test), rank(), world())
     parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), 500, device)]
     predicted = torch.zeros(len(test), dtype=torch.long, device=device)
