@@ -34,6 +34,7 @@ RUNS = {  # name → the life and the step in which its second process is killed
 def main(out):
     """Every run, one after the other. In each life of the processes, one of them is cut short."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # from torchrun, which may come before the survivor has said what it saw
     join(torch.device("cpu"))
     for name, (life, step, every) in RUNS.items():
         method, seen = build("ibot", drop_path=0.3, prototypes=64), []
