@@ -92,9 +92,8 @@ class Work:
             self.record["calls"].setdefault(stage, []).append(kind(self.device))
             if finished:
                 self.record["done"].append(stage)
-                (
-                    self.publish_row if self.job.at else self.publish
-                )()  # before it is noted: so nothing is noted and not published
+                publish = self.publish_row if self.job.at else self.publish
+                publish()  # before it is noted: so nothing is noted and not published
             keep(progress(self.folder), self.record)
         return finished
 

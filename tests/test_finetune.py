@@ -201,6 +201,18 @@ def test_paths_are_dropped_only_where_it_learns(blocks, rates):
     assert all(block.drop_path.rate == 0 for block in encoder.blocks)
 
 
+def test_the_settings_of_the_loss_and_of_the_images_reach_the_model():
+    encoder = build("mae").encoder
+    one, whole = (classifier(encoder, 2, settings(smoothing=0.3, crop=crop, pool="cls")) for crop in (0.7, 1.0))
+    assert (one.smoothing, one.pool, one.views.scale, whole.views.scale) == (0.3, "cls", (0.7, 1.0), None)
+
+
+def test_the_head_starts_from_the_seed():
+    encoder = build("mae").encoder
+    first, again, other = (classifier(encoder, 2, settings(seed=seed)).head.weight for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
 @pytest.mark.parametrize("blocks", [-2, 5])
 def test_blocks_that_are_not_there_cannot_learn(blocks):
     with pytest.raises(UserError, match=f"how many of the last 4 blocks learn, or -1 for everything, not {blocks}"):

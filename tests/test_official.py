@@ -132,6 +132,15 @@ def test_the_head_is_a_norm_without_scale_and_shift_and_a_linear_map_on_what_the
         assert all(torch.equal(t, before[n]) for n, t in weights.items())
 
 
+def test_the_head_starts_from_the_seed_and_its_images_are_cut_as_wanted(models):
+    encoder = build("mae").encoder
+    for seed, crop in ((0, 0.5), (0, 1.0), (1, 0.5)):
+        probe(encoder, epochs=1, lr=1e-9, seed=seed, crop=crop)
+    first, whole, other = (one.head[1].weight for one in models)
+    assert torch.allclose(first, whole, atol=1e-6) and not torch.allclose(first, other, atol=1e-3)
+    assert [one.views.scale for one in models] == [(0.5, 1.0), None, (0.5, 1.0)]
+
+
 def test_in_training_the_norm_takes_the_statistics_of_the_batch():
     torch.manual_seed(0)
     head = nn.Sequential(nn.BatchNorm1d(128, affine=False, eps=1e-6), linear_head(128, 2))

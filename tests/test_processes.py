@@ -121,3 +121,9 @@ def test_fine_tuning_on_two_processes_gives_the_weights_and_the_score_of_one(out
     assert alone["method.head.weight"].dtype == torch.float64 and alone["method.head.weight"].abs().max() > 0.01
     told = [together.told(read_metrics(folder / "finetuned")) for folder in (out, tmp_path)]
     the_same(*told, tolerance=1e-6)  # its loss is taken in single precision
+
+
+def test_a_probe_on_two_processes_is_judged_with_the_statistics_that_the_first_one_saves(out, tmp_path):
+    shutil.copytree(out / "probed", tmp_path / "probed")
+    first, second = ((out / f"probed {rank}").read_text() for rank in range(2))
+    assert first == second == together.probed(tmp_path, resume=True)  # which has nothing left to do but to judge

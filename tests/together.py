@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -16,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minimim.data import Images
 from minimim.data.batches import batches
-from minimim.evaluate import FinetuneConfig, finetune
+from minimim.evaluate import FinetuneConfig, OfficialConfig, classify, finetune, official_probe
 from minimim.processes import rank, together, world
 from minimim.train import NotFinite, TrainConfig, train
 from minimim.train.processes import join, leave
@@ -96,12 +97,24 @@ def stopped(out):
     return long(*OF_TWO, out / "stopped", stopped_by=1)[0]
 
 
+def labelled():
+    """Images to learn labels from, and to judge by."""
+    return [Images(raw(count, seed=count), torch.arange(count) % 3, ("a", "b", "c")) for count in (24, 31)]
+
+
 def finetuned(out):
     """How good a fine-tuned encoder is; its weights and what it told lie in a folder."""
     settings = FinetuneConfig(epochs=2, batch_size=7, lr=0.1, drop_path=0.0, log_every=1, device="cpu")
-    parts = [Images(raw(count, seed=count), torch.arange(count) % 3, ("a", "b", "c")) for count in (24, 31)]
     with double():
-        return str(finetune(build("mae").encoder, *parts, settings, out=out / "finetuned", bar=False))
+        return str(finetune(build("mae").encoder, *labelled(), settings, out=out / "finetuned", bar=False))
+
+
+def probed(out, resume=False):
+    """How good the papers' linear probe finds an encoder, and the running mean that it was judged with."""
+    settings, models, judge = OfficialConfig(epochs=2, batch_size=7, device="cpu"), [], classify.judge
+    with patch.object(classify, "judge", lambda model, *args, **more: models.append(model) or judge(model, *args, **more)):
+        score = official_probe(build("mae").encoder, *labelled(), settings, out=out / "probed", resume=resume, bar=False)
+    return f"{score} {models[0].head[0].running_mean.tolist()}"
 
 
 def not_finite(out):
@@ -142,7 +155,7 @@ def main(out):
         return
     dist.init_process_group("gloo", init_method=f"file://{out}/meeting", rank=number, world_size=2)
     everything(CASES, out)
-    for function in (stopped, not_finite, finetuned):
+    for function in (stopped, not_finite, finetuned, probed):
         (out / f"{function.__name__} {number}").write_text(function(out))
     leave()
 
