@@ -44,7 +44,7 @@ def test_throughput_sets_ours_beside_every_peer(tmp_path, monkeypatch, capsys):
         names = {"minimim", "transformers", "timm", "lightly"} - set(mode["absent"])
         assert set(mode["images_per_second"]) == names and set(mode["ours_against"]) == names - {"minimim"}
         assert all(r["low"] <= r["median"] <= r["high"] for r in mode["ours_against"].values())
-        assert 0 < mode["share"] < 1.5 and all(why in told for why in mode["absent"].values())
+        assert mode["share"] > 0 and all(why in told for why in mode["absent"].values())
     assert [mode["dtype"] for mode in written["measured"]] == ["float32", "bfloat16"]
 
 

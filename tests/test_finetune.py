@@ -87,7 +87,7 @@ def test_the_mean_is_over_the_batch_of_all_processes(monkeypatch):
     monkeypatch.setattr(classify, "world", lambda: 2)
     monkeypatch.setattr(classify, "summed", lambda count: torch.full_like(count, 8.0))
     parts = [one({"image": images[own], "label": labels[own]}) for own in (slice(0, 3), slice(3, 8))]  # unequal ones
-    assert float(sum(part.loss for part in parts)) / 2 == pytest.approx(float(whole.loss))  # as DDP takes the mean
+    assert sum(part.loss for part in parts).item() / 2 == pytest.approx(whole.loss.item())  # as DDP takes the mean
     told = sum(float(part.metrics["accuracy"]) for part in parts) / 2
     assert told == pytest.approx(float(whole.metrics["accuracy"])) and 0 < told < 1
 
