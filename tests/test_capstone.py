@@ -192,7 +192,15 @@ def test_a_stage_is_told_the_seed_the_device_and_the_time_of_this_call(capstone,
     job = next(job for job in capstone.jobs([5]) if job.name == "cifar10-cpu")
     monkeypatch.setattr(sys.modules["stages"].time, "monotonic", lambda: 0.0)
     work = capstone.begin(job, tmp_path, tmp_path, "cpu", capstone.Clock(4))
-    assert work.told(job.base.finetune) == replace(job.base.finetune, seed=5, device="cpu", max_minutes=4, precision="bf16")
+    assert work.told(job.base.finetune) == replace(job.base.finetune, seed=5, device="cpu", max_minutes=4)
+
+
+@pytest.mark.parametrize("able, precision", [("AVX512", "bf16"), ("AVX2", "auto")])
+def test_the_job_on_a_cpu_is_in_bf16_where_that_is_quick(capstone, monkeypatch, able, precision):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
+    jobs = {job.name: job.base for job in capstone.jobs()}
+    for stage in ("train", "probe", "finetune"):
+        assert getattr(jobs["cifar10-cpu"], stage).precision == precision and getattr(jobs["cifar10"], stage).precision == "auto"
 
 
 @pytest.mark.parametrize("length", [1, 2, 59, 60, 61, 119, 1465])

@@ -152,10 +152,12 @@ def test_a_run_folder_that_cannot_be_written_is_told_in_a_sentence(capsys, pictu
     assert code == 2 and str(pictures / "run") in told and "Traceback" not in told
 
 
-def test_bench_prints_a_rate_for_each_setting_and_names_the_fastest(capsys):
-    code, told, _ = ask(capsys, "bench", "--batch-size", 4, "--image-size", 16, "--rounds", 2)
+@pytest.mark.parametrize("able, timed", [("AVX512", {"--precision fp32", "--precision bf16"}), ("AVX2", {"--precision fp32"})])
+def test_bench_prints_a_rate_for_each_setting_and_names_the_fastest(capsys, monkeypatch, able, timed):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
+    code, told, _ = ask(capsys, "bench", "--batch-size", 4, "--image-size", 16, "--rounds", 2, "--device", "cpu")
     rates = dict(re.findall(r"(--precision \w+) +([\d.]+) images/s", told))
-    assert code == 0 and set(rates) == {"--precision fp32", "--precision bf16"} and "GFLOP" in told
+    assert code == 0 and set(rates) == timed and "GFLOP" in told and ("bf16 is left out" in told) == (able == "AVX2")
     assert f"fastest here: {max(rates, key=lambda flags: float(rates[flags]))}" in told
     code, _, told = ask(capsys, "bench", "--precision", "fp64")
     assert code == 2 and "fp64" in told and "bf16" in told

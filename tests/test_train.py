@@ -504,6 +504,15 @@ def test_bf16_is_the_default_on_gpus_that_really_have_it_and_nowhere_else(able, 
             devices.precision("bf16", device)
 
 
+@pytest.mark.parametrize("able", ["AVX2", "DEFAULT", "AVX512"])
+def test_a_cpu_that_is_slow_in_bf16_says_so_and_does_it(able, monkeypatch, recwarn):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
+    assert devices.precision("auto", torch.device("cpu")) == torch.float32 and not recwarn
+    assert devices.precision("bf16", torch.device("cpu")) == torch.bfloat16
+    told = [str(warning.message) for warning in recwarn]
+    assert told == [] if able == "AVX512" else len(told) == 1 and "take --precision fp32" in told[0]
+
+
 @pytest.mark.parametrize("asked, expected", [("auto", None), ("fp32", None), ("bf16", torch.bfloat16)])
 def test_only_the_forward_runs_in_bf16_and_only_when_asked_on_the_cpu(asked, expected):
     seen = []

@@ -16,7 +16,7 @@ from minimim.config import option
 from minimim.errors import UserError, unknown
 from minimim.presets import Preset, preset
 from minimim.train.loop import compile_parts, steps_of
-from minimim.train.processes import pick_device
+from minimim.train.processes import pick_device, slow_bf16
 from minimim.train.processes import precision as dtype_of
 from minimim.train.step import Stepper, adamw
 from minimim.train.trouble import explained
@@ -96,12 +96,15 @@ class Bench:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def precisions(self, device) -> list[str]:
-        """Those to time: both, but bf16 only where the device has it. Raises UserError for a name that is none."""
+        """Those to time: both, but bf16 only where the device has it, and no CPU that is slow at it. Raises UserError for a name that is none."""
         if self.precision not in ("all", "fp32", "bf16"):
             raise unknown("precision", self.precision, ["all", "fp32", "bf16"])
         if self.precision != "all":
             return [self.precision]
         names = ["fp32"]
+        if device.type == "cpu" and slow_bf16():
+            print("  bf16 is left out: this CPU has no AVX512 and works it out by a detour; --precision bf16 times it")
+            return names
         with suppress(UserError):
             dtype_of("bf16", device)
             names.append("bf16")
