@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from machine import RESULTS, kind, write
+from machine import RESULTS, kind, machine, write
 
 import minimim
 from minimim import data, evaluate
@@ -35,7 +35,7 @@ SETTINGS = {  # in words → the official protocol, or None for the cached one
 
 
 def one(config: OfficialConfig | None, encoder, train, test, seed: int, device: str) -> dict:
-    """Accuracy, its standard error, and seconds."""
+    """Accuracy, its standard error, and seconds, with the machine that took them."""
     began = time.monotonic()
     if config is None:
         score = evaluate.linear_probe(*(evaluate.extract(encoder, images) for images in (train, test)), seed=seed)
@@ -43,7 +43,8 @@ def one(config: OfficialConfig | None, encoder, train, test, seed: int, device: 
         score = evaluate.official_probe(encoder, train, test, replace(config, seed=seed, device=device), bar=False)
         if score is None:
             sys.exit("stopped: the same command goes on with what is not done yet")
-    return {"accuracy": round(score.value, 4), "stderr": round(score.stderr, 4), "seconds": round(time.monotonic() - began, 1)}
+    took = {"seconds": round(time.monotonic() - began, 1), "machine": machine(device.partition(":")[0])}
+    return {"accuracy": round(score.value, 4), "stderr": round(score.stderr, 4), **took}
 
 
 def main() -> None:

@@ -69,17 +69,32 @@ def test_quality_measures_each_recipe_once_and_goes_on_where_it_stopped(tmp_path
     assert again["runs"][-1]["loss"] == written["runs"][0]["loss"]
 
 
-def test_speed_switches_each_measure_alone_and_writes_after_every_round(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("able", ["AVX512", "AVX2"])
+def test_speed_switches_each_measure_alone_and_writes_after_every_round(able, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
     written = run("speed.py", tmp_path, monkeypatch)["speed-cpu"]
     assert set(written["gains"]) == {"memory", "bf16", "fused", "unread", "visible"}  # compiling takes too long here
     ratios = [r for gain in written["gains"].values() for r in (gain["alone"], gain["off_alone"])]
     assert all(0 < r["low"] <= r["median"] <= r["high"] for r in (*ratios, written["all_together"], written["minimim"]))
-    full = {"memory", "bf16", "fused", "unread", "visible"}
-    alone = [{"visible"}, set(), *({"visible", m} for m in full - {"visible"})]
+    every = {"memory", "bf16", "fused", "unread", "visible"}
+    full = every if able == "AVX512" else every - {"bf16"}  # which only slows such a CPU
+    alone = [{"visible"}, set(), *({"visible", m} for m in every - {"visible"})]
     timed = [set(name.split()) - {"none"} for name in written["images_per_second"]]
-    assert {"minimim"} in timed and all(s in timed for s in (full, *alone, *(full - {m} for m in full)))
-    assert len(timed) == 13 and written["rounds"] == 2 and "the method's own gain" in written["gains"]["visible"]["about"]
+    assert {"minimim"} in timed and all(s in timed for s in (full, *alone, *(full ^ {m} for m in every)))
+    assert len(timed) == 13 and set(written["together"].split()) == full and written["rounds"] == 2 and "the method's own gain" in written["gains"]["visible"]["about"]
     assert capsys.readouterr().out.count("written to") == 1  # the first of the two rounds has no quartiles
+
+
+def test_protocols_measure_each_setting_once(tmp_path, monkeypatch, capsys):
+    written = run("protocols.py", tmp_path, monkeypatch)["protocols-cpu"]
+    rows = {row["protocol"]: row for row in written["rows"]}
+    assert len(rows) == len(written["rows"]) == 7 and {"cached", "official"} < set(rows) and written["labels"] == 300
+    assert all(0 <= row["accuracy"] <= 1 and row["stderr"] > 0 and row["machine"] == written["machine"] for row in rows.values())
+    assert len({row["accuracy"] for row in rows.values()}) > 1
+    (tmp_path / "protocols-cpu.json").write_text(json.dumps(written | {"rows": written["rows"][1:]}))
+    capsys.readouterr()
+    again = run("protocols.py", tmp_path, monkeypatch)["protocols-cpu"]["rows"]
+    assert capsys.readouterr().out.count("seed ") == 1 and again[-1]["protocol"] == "cached" and again[:-1] == written["rows"][1:]
 
 
 def test_the_operations_that_are_counted_are_those_of_the_products(peers):
