@@ -20,7 +20,7 @@ from test_train import Toy, run, settings
 from minimim.data import Images
 from minimim.errors import UserError
 from minimim.processes import rank
-from minimim.train import TrainConfig, checkpoint, processes, train
+from minimim.train import TrainConfig, checkpoint, loop, processes, train
 from minimim.train.processes import join, leave
 
 STEPS = 12
@@ -194,6 +194,14 @@ def test_processes_that_find_different_checkpoints_are_refused(tmp_path, monkeyp
         else:
             with pytest.raises(UserError, match=f"different checkpoints in {tmp_path}.* one folder"):
                 processes.refuse_different_starts(own, tmp_path, torch.device("cpu"))
+
+
+def test_every_run_asks_whether_the_others_begin_where_it_does(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(loop, "refuse_different_starts", lambda start, out, device: asked.append((start, out, device.type)))
+    run(Toy(), out=tmp_path)
+    run(Toy(), out=tmp_path, resume=True)
+    assert asked == [(0, tmp_path, "cpu"), (10, tmp_path, "cpu")]
 
 
 def test_a_finished_run_is_not_written_again(tmp_path, monkeypatch):

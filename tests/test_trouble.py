@@ -76,6 +76,12 @@ def test_too_little_memory_is_told_and_what_it_advises_goes_on_from_the_last_che
     torch.testing.assert_close(again.weight, straight.weight)
 
 
+def test_before_the_first_checkpoint_there_is_nothing_to_go_on_from(tmp_path):
+    for error in (NO_MEMORY[0], RuntimeError(NO_WORKER[0])):
+        text = told(error, settings(save_every=1e9), out=tmp_path / type(error).__name__)
+        assert "nothing was saved yet" in text and "--resume" not in text
+
+
 def test_memory_that_really_is_not_there():
     def surprise(number, loss):
         return loss + torch.empty(10**15)[0]
