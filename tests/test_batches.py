@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from minimim.data import Images, OnDisk
-from minimim.data.batches import batches, in_order, positions, read, rows, shuffled
+from minimim.data.batches import batches, fits, in_order, positions, read, rows, shuffled
 
 
 def numbered(n):
@@ -30,6 +30,13 @@ def disk(tmp_path):
     for file, image in zip(files, pixels, strict=True):
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(file)
     return OnDisk(files, None, (), (6, 8)), Images(pixels)
+
+
+@pytest.mark.parametrize("free, there", [(3 * 240 + 3, True), (3 * 240, False), (100, False)])
+def test_images_go_to_a_gpu_whole_when_a_third_of_its_free_memory_holds_them(monkeypatch, free, there):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
+    images = numbered(10).images  # 240 bytes
+    assert fits(images, torch.device("cuda")) == there and fits(images, torch.device("cpu"))
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 9))

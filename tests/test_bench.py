@@ -58,6 +58,19 @@ def test_a_step_is_divided_where_its_parts_end(monkeypatch, accumulate):
     assert timed.rates == pytest.approx([4 / sum(parts.values())] * 2, rel=1e-4)
 
 
+def test_the_rate_of_a_large_product_counts_a_multiplication_and_an_addition_a_pair(monkeypatch):
+    times, seconds = [], bench.seconds
+
+    def two_seconds(work, device):
+        seconds(work, device)
+        times.append(2.0)
+        return 2.0
+
+    monkeypatch.setattr(bench, "seconds", two_seconds)
+    timed = bench.time_setting(small(batch_size=4), torch.device("cpu"), torch.float32, False, 2)
+    assert timed.product == (64**3 + 64**3) / 2 and timed.rates == [2.0, 2.0]
+
+
 def hooked(optimizer, clock):
     optimizer.register_step_pre_hook(lambda *_: clock.forward(16))
     return optimizer

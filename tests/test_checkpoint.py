@@ -338,6 +338,10 @@ def test_weights_in_half_precision_take_half_the_file_and_come_back_in_fp32_with
     whole, small = tmp_path / "whole.safetensors", tmp_path / "small.safetensors"
     minimim.save(whole, method)
     minimim.save(small, method, half=True, note="small")
+    method.register_buffer("count", torch.tensor(70_001))
+    minimim.save(tmp_path / "counting.safetensors", method, half=True)
+    assert checkpoint.read(tmp_path / "counting.safetensors")[0]["method.count"].item() == 70_001
+    del method.count
     loaded, saved = minimim.load(small).state_dict(), checkpoint.read(small)[0]
     for key, tensor in method.state_dict().items():
         assert loaded[key].dtype == tensor.dtype and torch.allclose(loaded[key], tensor, rtol=2**-11, atol=2**-25)

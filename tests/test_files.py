@@ -162,6 +162,16 @@ def test_a_turned_jpeg_is_decoded_smaller_too(tmp_path, orientation):
     assert np.abs(read_image(path, (48, 24)).permute(1, 2, 0).numpy() - np.array(upright, int)).mean() < 2
 
 
+def test_a_turned_jpeg_is_large_enough_when_its_sides_have_changed_places(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path, _ = drawn(tmp_path, (120, 480), exif=exif)  # upright 480 wide and 120 high
+    decoded, resize = [], Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda self, *args: decoded.append(self.size) or resize(self, *args))
+    read_image(path, (60, 20))
+    assert decoded == [(240, 60)]
+
+
 # Folders
 
 

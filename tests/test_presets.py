@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minimim import presets
 from minimim.cli import main
+from minimim.commands import Probe
 from minimim.commands.probe import labelled
 from minimim.data import Images, scenes
 from minimim.errors import UserError
@@ -188,6 +189,21 @@ def test_images_to_probe_by_come_at_the_methods_own_size(monkeypatch, side, read
     method = SimpleNamespace(spec={"image_size": [side, side]})
     labelled(SimpleNamespace(shots=0), PRESETS["imagenette-128"], method, 0, crops=True)
     assert asked == [("train", (side, side), read, {"crops": True}), ("test", (side, side), read, {})]
+
+
+@pytest.mark.parametrize("name, crop, asked", [("imagenette-128", 0.08, [True]), ("imagenette-128", 1.0, [False]), ("cifar10", 0.08, [])])
+def test_the_papers_probe_cuts_its_crops_from_images_that_are_read_larger(monkeypatch, name, crop, asked):
+    base, seen, given = PRESETS[name], [], []
+    base = replace(base, probe=replace(base.probe, crop=crop))
+
+    def larger(command, base, method, seed, *, crops):
+        seen.append(crops)
+        return "larger", None
+
+    monkeypatch.setattr("minimim.commands.probe.labelled", larger)
+    monkeypatch.setattr("minimim.commands.probe.evaluate.official_probe", lambda encoder, train, test, config: given.append((train, test, config.crop)))
+    Probe().official(SimpleNamespace(encoder=SimpleNamespace(cls_token=None)), "train", "test", base)
+    assert seen == asked and given == [("larger" if asked else "train", "test", crop)]
 
 
 @pytest.mark.parametrize("name, says", [("imagenet", "set MINIMIM_IMAGENET"), ("cifar10", "could not be downloaded"), ("stl10", "could not be downloaded")])

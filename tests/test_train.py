@@ -513,6 +513,16 @@ def test_a_cpu_that_is_slow_in_bf16_says_so_and_does_it(able, monkeypatch, recwa
     assert told == [] if able == "AVX512" else len(told) == 1 and "take --precision fp32" in told[0]
 
 
+def test_drop_path_draws_from_seed_step_and_process(monkeypatch):
+    seen = []
+    for seed, step, rank in ((0, 3, 0), (0, 3, 0), (1, 3, 0), (0, 4, 0), (0, 3, 1)):
+        monkeypatch.setattr("minimim.train.step.rank", lambda rank=rank: rank)
+        take = stepper(Toy(lambda number, loss: seen.append(torch.rand(())) or loss), seed=seed)
+        take(step, [raw(8)])
+    first, again, *others = map(float, seen)
+    assert first == again and len({first, *others}) == 4
+
+
 @pytest.mark.parametrize("asked, expected", [("auto", None), ("fp32", None), ("bf16", torch.bfloat16)])
 def test_only_the_forward_runs_in_bf16_and_only_when_asked_on_the_cpu(asked, expected):
     seen = []
