@@ -168,7 +168,9 @@ def test_a_part_of_the_scenes_is_drawn_and_no_more():
     assert torch.equal(images.images, scenes("test", count=7).images)
 
 
-def test_a_preset_on_other_sizes_keeps_its_part_of_the_data(monkeypatch, capsys):
+@pytest.fixture
+def pretraining(monkeypatch):
+    """What a pretraining was begun with, instead of being done: its images, then its method and its settings."""
     seen = []
 
     def look(base, split, **more):
@@ -176,10 +178,34 @@ def test_a_preset_on_other_sizes_keeps_its_part_of_the_data(monkeypatch, capsys)
         return scenes(count=300, image_size=32)
 
     monkeypatch.setattr("minimim.commands.pretrain.images_of", look)
-    monkeypatch.setattr("minimim.commands.pretrain.train", lambda method, *args, **more: seen.append(method.spec) or Run([], 1, 1, 0.0, None, True))
-    code, *_ = ask(capsys, "pretrain", "--preset", "stl10", "--image-size", 64, "--batch-size", 64, "--size", "micro")
-    assert code == 0 and seen[0] == ("stl10", "unlabeled", 64, None, "pretrain", True)
-    assert seen[1]["image_size"] == (64, 64) and seen[1]["patch_size"] == 8
+
+    def begin(method, images, config, **more):
+        seen.extend([method.spec, config])
+        return Run([], 1, 1, 0.0, None, True)
+
+    monkeypatch.setattr("minimim.commands.pretrain.train", begin)
+    return seen
+
+
+@pytest.mark.parametrize("name, data, split", [("stl10", "stl10", "unlabeled"), ("imagenette-128", "imagenette", "train")])
+def test_a_preset_on_other_sizes_keeps_its_part_of_the_data(pretraining, capsys, name, data, split):
+    code, *_ = ask(capsys, "pretrain", "--preset", name, "--image-size", 64, "--batch-size", 64, "--size", "micro")
+    images, spec, config = pretraining
+    assert code == 0 and images == (data, split, 64, None, "pretrain", True)  # not read larger than it is wanted
+    assert spec["image_size"] == (64, 64) and spec["patch_size"] == PRESETS[name].patch_size and spec["size"] == "micro"
+    assert config == replace(PRESETS[name].train, batch_size=64)
+
+
+def test_a_preset_on_other_data_takes_its_train_part(pretraining, capsys):
+    code, *_ = ask(capsys, "pretrain", "--preset", "stl10", "--data", "fashion", "--batch-size", 64, "--size", "micro")
+    assert code == 0 and pretraining[0] == ("fashion", "train", 96, None, "pretrain", True)
+
+
+def test_another_method_keeps_a_presets_data_and_sizes_and_brings_its_own_options_and_schedule(pretraining, capsys):
+    code, *_ = ask(capsys, "pretrain", "--preset", "demo", "--method", "simmim", "--batch-size", 64)
+    _, spec, config = pretraining
+    own = create("simmim", **PRESETS["demo"].sizes)
+    assert code == 0 and spec == own.spec and config == replace(own.defaults, batch_size=64) != PRESETS["demo"].train
 
 
 @pytest.mark.parametrize("side, read", [(128, 160), (64, None)])
