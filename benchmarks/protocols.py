@@ -30,6 +30,7 @@ SETTINGS = {  # in words → the official protocol, or None for the cached one
     "official, no crops": replace(OFFICIAL, crop=1.0),
     "official, no crops, 90 epochs": replace(OFFICIAL, crop=1.0, epochs=90),
     "official, no crops, 90 epochs, twice the rate": replace(OFFICIAL, crop=1.0, epochs=90, lr=6.4),
+    "official, no crops, no flips, 90 epochs, twice the rate": replace(OFFICIAL, crop=1.0, flip=False, epochs=90, lr=6.4),
     "official, no crops, rate of the paper scaled to the batch": replace(OFFICIAL, crop=1.0, lr=0.1),
 }
 

@@ -88,7 +88,7 @@ def test_speed_switches_each_measure_alone_and_writes_after_every_round(able, tm
 def test_protocols_measure_each_setting_once(tmp_path, monkeypatch, capsys):
     written = run("protocols.py", tmp_path, monkeypatch)["protocols-cpu"]
     rows = {row["protocol"]: row for row in written["rows"]}
-    assert len(rows) == len(written["rows"]) == 7 and {"cached", "official"} < set(rows) and written["labels"] == 300
+    assert len(rows) == len(written["rows"]) == 8 and {"cached", "official"} < set(rows) and written["labels"] == 300
     assert all(0 <= row["accuracy"] <= 1 and row["stderr"] > 0 and row["machine"] == written["machine"] for row in rows.values())
     assert len({row["accuracy"] for row in rows.values()}) > 1
     (tmp_path / "protocols-cpu.json").write_text(json.dumps(written | {"rows": written["rows"][1:]}))

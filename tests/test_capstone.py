@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -203,6 +204,24 @@ def test_the_job_on_a_cpu_is_in_bf16_where_that_is_quick(capstone, monkeypatch, 
         assert getattr(jobs["cifar10-cpu"], stage).precision == precision and getattr(jobs["cifar10"], stage).precision == "auto"
 
 
+def test_the_random_start_of_fine_tuning_is_drawn_by_the_seed(capstone, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys.modules["stages"].evaluate, "finetune", lambda encoder, *_, **__: seen.append(fingerprint(encoder)))
+    for seed, before in ((0, 1), (0, 2), (1, 1)):
+        job = next(job for job in capstone.jobs([seed], smoke=True) if job.name == "cifar10-smoke")
+        torch.manual_seed(before)
+        capstone.begin(job, tmp_path, tmp_path, "cpu", capstone.Clock(0)).scratch()
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_a_job_that_is_in_the_results_in_part_begins_anew_where_its_folder_is_gone(capstone, tmp_path):
+    job, report = capstone.jobs()[1], sys.modules["report"]
+    for done in (job.stages[:2], job.stages):
+        content = {"job": job.name, "done": list(done)}
+        (tmp_path / f"{job.file}-cpu.json").write_text(json.dumps(content))
+        assert report.known(job, tmp_path / "runs", tmp_path, "cpu") == (content if done == job.stages else {})
+
+
 @pytest.mark.parametrize("length", [1, 2, 59, 60, 61, 119, 1465])
 def test_a_loss_curve_is_thinned_evenly_and_keeps_its_ends(capstone, length):
     curve = [[step, 0.5] for step in range(1, length + 1)]
@@ -290,6 +309,13 @@ def test_the_look_at_the_machine_says_what_is_there_and_sees_a_recipe_that_does_
     monkeypatch.setattr(capstone, "LR", 1e-30)
     with pytest.raises(UserError, match="ten steps of mae on cpu took its loss"):
         capstone.check(wanted, "cpu", tmp_path / "runs")
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(capstone, tmp_path, monkeypatch):
+    monkeypatch.setattr(capstone, "ten_steps", lambda name, device: (2.0, 1.0))
+    monkeypatch.setattr(capstone.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0.4 * 2**30))
+    with pytest.raises(UserError, match=f"there is 0.4 GiB free in {tmp_path}, and runs need 1: free some, or choose another --runs"):
+        capstone.check(capstone.jobs(), "cpu", tmp_path)
 
 
 def test_where_nothing_can_be_compiled_all_runs_go_without(capstone, monkeypatch, capsys):

@@ -203,8 +203,9 @@ def test_paths_are_dropped_only_where_it_learns(blocks, rates):
 
 def test_the_settings_of_the_loss_and_of_the_images_reach_the_model():
     encoder = build("mae").encoder
-    one, whole = (classifier(encoder, 2, settings(smoothing=0.3, crop=crop, pool="cls")) for crop in (0.7, 1.0))
-    assert (one.smoothing, one.pool, one.views.scale, whole.views.scale) == (0.3, "cls", (0.7, 1.0), None)
+    one, whole = (classifier(encoder, 2, settings(smoothing=0.3, crop=crop, flip=crop < 1, pool="cls")) for crop in (0.7, 1.0))
+    assert (one.smoothing, one.pool) == (0.3, "cls")
+    assert [(views.scale, views.flip) for views in (one.views, whole.views)] == [((0.7, 1.0), True), (None, False)]
 
 
 def test_the_head_starts_from_the_seed():
@@ -387,7 +388,7 @@ def begun(tmp_path_factory):
     return out
 
 
-OTHER = {"layer_decay": 0.5, "blocks": 1, "drop_path": 0.2, "smoothing": 0.0, "mixup": 0.8, "cutmix": 1.0, "crop": 0.9, "pool": "cls"}
+OTHER = {"layer_decay": 0.5, "blocks": 1, "drop_path": 0.2, "smoothing": 0.0, "mixup": 0.8, "cutmix": 1.0, "crop": 0.9, "flip": False, "pool": "cls"}
 
 
 def test_every_setting_of_fine_tuning_is_tried():

@@ -135,10 +135,10 @@ def test_the_head_is_a_norm_without_scale_and_shift_and_a_linear_map_on_what_the
 def test_the_head_starts_from_the_seed_and_its_images_are_cut_as_wanted(models):
     encoder = build("mae").encoder
     for seed, crop in ((0, 0.5), (0, 1.0), (1, 0.5)):
-        probe(encoder, epochs=1, lr=1e-9, seed=seed, crop=crop)
+        probe(encoder, epochs=1, lr=1e-9, seed=seed, crop=crop, flip=crop < 1)
     first, whole, other = (one.head[1].weight for one in models)
     assert torch.allclose(first, whole, atol=1e-6) and not torch.allclose(first, other, atol=1e-3)
-    assert [one.views.scale for one in models] == [(0.5, 1.0), None, (0.5, 1.0)]
+    assert [(one.views.scale, one.views.flip) for one in models] == [((0.5, 1.0), True), (None, False), ((0.5, 1.0), True)]
 
 
 def test_in_training_the_norm_takes_the_statistics_of_the_batch():
@@ -217,7 +217,7 @@ def test_a_probe_that_is_stopped_and_resumed_ends_bit_for_bit_as_one_that_was_no
     one, two = (checkpoint.read(tmp_path / name)[0] for name in ("straight", "stopped"))
     assert one.keys() == two.keys() and {"method.head.0.running_var", "optimizer.0.momentum"} <= one.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
-    for name, value in (("crop", 0.9), ("pool", "mean")):
+    for name, value in (("crop", 0.9), ("flip", False), ("pool", "mean")):
         with pytest.raises(UserError, match=f"was begun with {name}={getattr(settings(), name)}, not {value}: "):
             probe(build("mae").encoder, tmp_path / "stopped", resume=True, **{name: value})
 

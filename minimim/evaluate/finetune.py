@@ -36,6 +36,7 @@ class FinetuneConfig(TrainConfig):
     mixup: float = option(0.0, "strength of mixup, 0.8 in the MAE's recipe; 0 does not mix")
     cutmix: float = option(0.0, "strength of cutmix, 1 in the MAE's recipe; with both, each batch draws one")
     crop: float = option(0.5, "smallest part of the image that a training crop takes; 1 does not crop")
+    flip: bool = option(True, "whether half of the training images are mirrored: not for letters and digits")
     pool: str = option("mean", "mean of the patches, or cls")
 
     def __post_init__(self):
@@ -97,7 +98,7 @@ def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig) -> Clas
     return Classifier(
         encoder,
         head,
-        views=RandomViews((height, width), scale=scale),
+        views=RandomViews((height, width), scale=scale, flip=config.flip),
         pool=config.pool,
         optimizer_of=adamw,
         spec=spec,

@@ -31,6 +31,7 @@ class OfficialConfig(TrainConfig):
     warmup: float = option(1 / 9, "part of the run in which the learning rate climbs")
     weight_decay: float = option(0.0, "decay of weights")
     crop: float = option(0.08, "smallest part of the image that a training crop takes; 1 does not crop")
+    flip: bool = option(True, "whether half of the training images are mirrored")
     pool: str = option("cls", "mean of the patches, or cls")
 
     def __post_init__(self):
@@ -58,10 +59,10 @@ def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | Non
     model = Classifier(
         copy.deepcopy(encoder),
         head,
-        views=RandomViews((height, width), scale=None if config.crop >= 1 else (config.crop, 1.0)),
+        views=RandomViews((height, width), scale=None if config.crop >= 1 else (config.crop, 1.0), flip=config.flip),
         pool=config.pool,
         optimizer_of=lars,
-        spec={"probe": {"classes": classes, "crop": config.crop, "pool": config.pool}, "weights": fingerprint(encoder)},
+        spec={"probe": {"classes": classes, "crop": config.crop, "flip": config.flip, "pool": config.pool}, "weights": fingerprint(encoder)},
         frozen=True,
     )
     return learn(model, train, test, config, out=out, resume=resume, bar=bar)
