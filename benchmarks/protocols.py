@@ -1,7 +1,7 @@
 """Do the cached linear probe and the papers' own agree? One encoder, the bundled one, under both, and under the papers' with
 one thing changed at a time.
 
-    python benchmarks/protocols.py               about three quarters of an hour on two CPU cores; what is done is not done again
+    python benchmarks/protocols.py               about an hour and a quarter on two CPU cores; what is done is not done again
     python benchmarks/protocols.py --smoke       tiny sizes, to see that it works
 
 Both pool the mean of the patches. The official protocol is shortened to 30 epochs on 5,000 labels.
