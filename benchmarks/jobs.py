@@ -74,7 +74,7 @@ def here(name: str) -> bool:
 def jobs(seeds=(0, 1, 2), smoke: bool = False) -> list[Job]:
     """All there is to do, in the order in which it is done. The questions take every seed, the others the first."""
     cifar10, seed = preset("cifar10"), seeds[0]
-    precision = "auto" if slow_bf16() else "bf16"
+    precision = "auto" if slow_bf16("cpu") else "bf16"
     found = [
         Job("cifar10-cpu", changed(preset("cifar10-cpu"), precision=precision), device="cpu", labels=LABELLED, seed=seed),
         Job("cifar10", cifar10, seed=seed),

@@ -154,7 +154,7 @@ def gains(taken: dict, measures: list, full: frozenset) -> dict:
             m: {"about": MEASURES[m], "alone": ratio(PLAIN - {m}, PLAIN | {m}), "off_alone": ratio(full - {m}, full | {m})}
             for m in measures
         },
-        "together": spelt(full),
+        "together": spelt(full - PLAIN),
         "all_together": ratio(PLAIN, full),
         "minimim": ratio(PLAIN, "minimim"),
     }
@@ -195,7 +195,7 @@ def main() -> None:
     batch = 4 if args.smoke else args.batch_size or BATCH[args.device]
     steps, rounds = (1, 2) if args.smoke else (STEPS[args.device], max(2, args.rounds))
     measures = [m for m in MEASURES if m != "compile" or not (args.no_compile or args.smoke)]
-    full = frozenset(measures) - ({"bf16"} if args.device == "cpu" and slow_bf16() else set())
+    full = frozenset(measures) - ({"bf16"} if slow_bf16(args.device) else set())
 
     images = data.load("scenes", count=8 * batch, seed=args.seed)
     pictures, stream = Pictures(images.images), batches(images, batch, seed=args.seed, device=args.device)

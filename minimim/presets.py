@@ -85,7 +85,7 @@ PRESETS = {
     ),
     "cifar10-cpu": replace(
         SCENES,
-        about="MAE on CIFAR-10, on two CPU cores: ten minutes with --precision bf16 where they have AVX512, and twenty without",
+        about="MAE on CIFAR-10, on two CPU cores: ten minutes with --precision bf16 where they have AVX512, and about twenty without",
         data="cifar10",
         options={},
         train=replace(SCENES.train, epochs=11),

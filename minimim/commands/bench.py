@@ -102,7 +102,7 @@ class Bench:
         if self.precision != "all":
             return [self.precision]
         names = ["fp32"]
-        if device.type == "cpu" and slow_bf16():
+        if slow_bf16(device):
             print("  bf16 is left out: this CPU has no AVX512 and works it out by a detour; --precision bf16 times it")
             return names
         with suppress(UserError):

@@ -73,8 +73,8 @@ class Probe:
         pool = self.pool or ("mean" if method.encoder.cls_token is None else "cls")
         config = base.probe if base else OfficialConfig()
         config = settled(config, pool=pool, seed=self.seed, device=self.device, epochs=self.epochs)
-        if base and base.read_size:
-            train, _ = labelled(self, base, method, self.seed, crops=config.crop < 1)
+        if base and base.read_size and config.crop < 1:
+            train, _ = labelled(self, base, method, self.seed, crops=True)
         return evaluate.official_probe(method.encoder, train, test, config)
 
     def every_layer(self, method: Method, train, test) -> list[dict]:

@@ -75,11 +75,11 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "bf16" and not able:
         raise UserError(f"this {device.type} device has no bf16: use --precision fp32, or auto, which takes fp32 here")
-    if name == "bf16" and device.type == "cpu" and slow_bf16():
+    if name == "bf16" and slow_bf16(device):
         warnings.warn("this CPU has no AVX512 and works out bf16 by a detour, many times slower: take --precision fp32", stacklevel=2)
     return torch.bfloat16 if name == "bf16" or (name == "auto" and device.type == "cuda" and able) else torch.float32
 
 
-def slow_bf16() -> bool:
-    """Whether this CPU works out bf16 by a detour: one with AVX2 alone took 14 times as long as in fp32, one with AVX512 less."""
-    return torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
+def slow_bf16(device) -> bool:
+    """Whether a device is a CPU that works out bf16 by a detour: with AVX2 alone it took 14 times as long as fp32, with AVX512 less."""
+    return torch.device(device).type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
