@@ -76,6 +76,7 @@ def test_speed_switches_each_measure_alone_and_writes_after_every_round(able, tm
     assert set(written["gains"]) == {"memory", "bf16", "fused", "unread", "visible"}  # compiling takes too long here
     ratios = [r for gain in written["gains"].values() for r in (gain["alone"], gain["off_alone"])]
     assert all(0 < r["low"] <= r["median"] <= r["high"] for r in (*ratios, written["all_together"], written["minimim"]))
+    assert all(r["low"] < r["high"] for r in ratios)  # each of two different settings
     every = {"memory", "bf16", "fused", "unread", "visible"}
     full = every if able == "AVX512" else every - {"bf16"}  # which only slows such a CPU
     alone = [{"visible"}, set(), *({"visible", m} for m in every - {"visible"})]

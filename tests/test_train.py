@@ -508,6 +508,8 @@ def test_bf16_is_the_default_on_gpus_that_really_have_it_and_nowhere_else(able, 
 def test_a_cpu_that_is_slow_in_bf16_says_so_and_does_it(able, monkeypatch, recwarn):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
     assert devices.precision("auto", torch.device("cpu")) == torch.float32 and not recwarn
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert devices.precision("bf16", torch.device("cuda")) == torch.bfloat16 and not recwarn  # whatever its host can do
     assert devices.precision("bf16", torch.device("cpu")) == torch.bfloat16
     told = [str(warning.message) for warning in recwarn]
     assert told == [] if able == "AVX512" else len(told) == 1 and "take --precision fp32" in told[0]

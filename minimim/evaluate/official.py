@@ -1,5 +1,5 @@
 """The linear probe as papers do it: a head trained by LARS on a frozen encoder that sees every image anew, in a random
-crop, in every epoch. `linear_probe` is the cached one: the same question, a hundred times cheaper, with its best answer
+crop, in every epoch. `linear_probe` is the cached one: the same question, dozens of times cheaper, with its best answer
 found and not approached."""
 
 import copy
