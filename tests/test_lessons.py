@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 import minimim
 from minimim.commands.lab import COPIED
@@ -172,3 +173,14 @@ def test_the_readme_names_every_lesson_that_there_is():
     readme = (TOP / "README.md").read_text()
     for path in LESSONS:
         assert path.stem.split("_")[0] in readme
+
+
+@pytest.mark.parametrize(("given", "taken"), [(1, 1), (2, 2), (3, 2)])
+def test_a_lesson_takes_two_threads_at_most_and_never_more_than_it_is_given(given, taken):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(given)
+        lesson.setup()
+        assert torch.get_num_threads() == taken
+    finally:
+        torch.set_num_threads(before)

@@ -1,6 +1,5 @@
 """What every lesson opens with: one look for all pictures, and the map of the parts with this lesson's lit."""
 
-import os
 from contextlib import suppress
 from itertools import pairwise
 
@@ -20,12 +19,15 @@ INK, LIT, PALE = "#333333", "#f4b942", "#eeeeee"
 
 
 def setup(seed: int = 0) -> None:
-    """Begin a lesson: one seed, two threads at most, and pictures in one style. Prints nothing."""
+    """Begin a lesson: one seed, two threads at most (fewer where OMP_NUM_THREADS says so), and pictures in one style.
+
+    Prints nothing.
+    """
     import matplotlib.pyplot as plt
 
     torch.manual_seed(seed)
     with suppress(RuntimeError):
-        torch.set_num_threads(min(2, os.cpu_count() or 1))
+        torch.set_num_threads(min(2, torch.get_num_threads()))
     plt.rcParams.update({
         "figure.figsize": (7, 3), "figure.dpi": 90, "figure.constrained_layout.use": True, "image.cmap": "gray",
         "image.interpolation": "nearest", "axes.spines.top": False, "axes.spines.right": False, "font.size": 10,
