@@ -127,6 +127,15 @@ def test_a_crop_is_read_between_pixels():
     assert got.tolist() == pytest.approx([2 + (i + 0.5) / 2 - 0.5 for i in range(8)], abs=1e-4)
 
 
+def test_a_step_in_bf16_sees_the_same_crops_as_one_in_fp32():
+    images = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    views = RandomViews((56, 56), scale=(0.2, 1.0), jitter=0.4)
+    expected = views(images, torch.Generator().manual_seed(0)).student[0]["image"]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = views(images, torch.Generator().manual_seed(0)).student[0]["image"]
+    assert found.equal(expected)
+
+
 def test_half_of_the_samples_are_mirrored_and_exactly():
     images = torch.randn(400, 1, 2, 4)
     made = RandomViews((2, 4)).train()(images, generator()).student[0]["image"]

@@ -115,11 +115,18 @@ def crop_boxes(noise: Tensor, scale: tuple[float, float] | None) -> Tensor:
 
 def crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut each image's own box and resize it: (B, C, H, W), boxes (B, 4) in [0, 1] → (B, C, *size)."""
+    height, width = size
     x0, y0, x1, y1 = (2 * boxes - 1).unbind(1)  # grid_sample counts from −1 to 1
-    zero = torch.zeros_like(x0)
-    theta = torch.stack([(x1 - x0) / 2, zero, (x0 + x1) / 2, zero, (y1 - y0) / 2, (y0 + y1) / 2], dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta.to(images.dtype), [len(images), images.shape[1], *size], align_corners=False)
+    x = middles(x0, x1, width).unsqueeze(1).expand(-1, height, -1)  # (B, height, width)
+    y = middles(y0, y1, height).unsqueeze(2).expand(-1, -1, width)
+    grid = torch.stack([x, y], dim=-1).to(images.dtype)  # (B, height, width, 2); F.affine_grid would round it to bf16 under autocast
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def middles(low: Tensor, high: Tensor, n: int) -> Tensor:
+    """The middles of n equal parts of the way from low to high: (B,) each → (B, n)."""
+    steps = torch.linspace(-1, 1, n, device=low.device) * (n - 1) / n
+    return ((high - low) / 2).unsqueeze(1) * steps + ((low + high) / 2).unsqueeze(1)
 
 
 def jitter(images: Tensor, noise: Tensor, strength: float) -> Tensor:
