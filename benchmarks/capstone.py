@@ -9,7 +9,7 @@
     python benchmarks/capstone.py --smoke        all of it on a few small scenes, on the CPU, in half a minute
 
 jobs.py says what the jobs are. What is under way lies in runs/capstone/; a stage that is done is written to results/ at once.
-A job that is in the results is not done again. Ctrl-C saves, too.
+A job that is in the results, under the settings that it has now, is not done again. Ctrl-C saves, too.
 """
 
 import argparse

@@ -1,12 +1,13 @@
 """What the capstone is made of: each job a preset, the stages that it goes through, and the kind of device that it is for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 from minimim import methods
 from minimim.data import available
 from minimim.presets import Preset, preset
 from minimim.train.processes import slow_bf16
+from minimim.train.state import plain
 
 STAGES = {  # in their order
     "pretrain": "pretraining without labels",
@@ -17,6 +18,7 @@ STAGES = {  # in their order
     "scratch": "fine-tuning a random encoder in the same way",
 }
 FLOORS = ("random_init", "raw_pixels")
+TRAINED = ("train", "probe", "finetune")  # the fields of a preset that say how something is trained
 LABELLED = 10_000  # of the job on a CPU, drawn once
 SHORT = 100  # epochs of a question's run
 MAE = {"mask_ratio": 0.75, "decoder_depth": 4, "normalize_target": True}  # what a question changes one thing of
@@ -56,6 +58,12 @@ class Job:
         """The name of its results, before the kind of device."""
         return "capstone-questions" if self.at else self.name.removesuffix("-cpu")
 
+    @property
+    def settings(self) -> dict:
+        """Its preset as results keep it."""
+        words = ("about", "needs", "expected")
+        return plain({name: value for name, value in asdict(self.base).items() if name not in words})
+
     def why_not(self, device: str) -> str:
         """Why it cannot be done here; empty when it can."""
         if self.device != device:
@@ -86,7 +94,7 @@ def jobs(seeds=(0, 1, 2), smoke: bool = False) -> list[Job]:
 
 def changed(base: Preset, **changes) -> Preset:
     """A preset with the same change in each stage that trains."""
-    return replace(base, **{stage: replace(getattr(base, stage), **changes) for stage in ("train", "probe", "finetune")})
+    return replace(base, **{stage: replace(getattr(base, stage), **changes) for stage in TRAINED})
 
 
 def settings() -> dict[str, dict]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from minimim.train.checkpoint import writing
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -71,8 +73,16 @@ def write(name: str, device: str, seed: int, results: dict, out: Path) -> Path:
         "python": platform.python_version(),
         "versions": {package: version(package) for package in packages},
     }
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}-{kind(device)}.json"
-    path.write_text(json.dumps({**about, **results}, indent=1) + "\n")
+    keep(path, json.dumps({**about, **results}, indent=1) + "\n")
     print(f"written to {path}")
     return path
+
+
+def keep(path: Path, text: str) -> None:
+    """Write a file whole or not at all: what was there stays until then. Raises UserError where the disk refuses."""
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text)
+        os.replace(partial, path)

@@ -5,8 +5,13 @@ import shutil
 from pathlib import Path
 from statistics import fmean
 
-from jobs import FLOORS, Job, settings
+from jobs import FLOORS, TRAINED, Job, settings
 
+from minimim.errors import UserError
+from minimim.train.logbook import read_metrics
+from minimim.train.state import FREE
+
+LOOSE = FREE | {"precision"}  # settings that the machine may choose: results under others are the same job's
 LIMIT = 12e6  # bytes of a checkpoint that goes into the repository
 TERMS = {
     "cifar10": "CIFAR-10 is by Krizhevsky (2009). Its owners state no licence: look at their terms before you do more than study with it.",
@@ -18,8 +23,13 @@ COLUMNS += ("random encoder: linear, k-NN", "raw pixels: linear, k-NN", "seconds
 
 
 def stored(path: Path) -> dict:
-    """A JSON file's content, or nothing."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """A JSON file's content, or nothing. Raises UserError for a damaged one."""
+    try:
+        return json.loads(path.read_text()) if path.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} is not whole JSON ({error}): put a whole copy in its place, or take it away to have its jobs done again"
+        ) from error
 
 
 def progress(folder: Path) -> Path:
@@ -33,13 +43,34 @@ def small_checkpoint(folder: Path) -> Path:
 
 
 def known(job: Job, runs: Path, out: Path, kind: str) -> dict:
-    """The record of a job: all of it from the results of this kind of device, else what its folder says, else nothing."""
+    """The record of a job: all of it from the results of this kind of device, where they are of its settings; else what its
+    folder says, else nothing."""
+    results = finished(job, out, kind)
+    return results if results and not other_settings(job, results) else stored(progress(runs / job.name))
+
+
+def finished(job: Job, out: Path, kind: str) -> dict:
+    """What the results of this kind of device say of a job, if they have all of it; else nothing."""
     results = stored(out / f"{job.file}-{kind}.json")
     if job.at:
         rows = [row for row in results.get("runs", []) if (row["at"], row["seed"]) == (job.at, job.seed)]
-        return {**rows[0], "done": list(job.stages)} if rows else stored(progress(runs / job.name))
-    whole = results.get("job") == job.name and set(job.stages) <= set(results["done"])
-    return results if whole else stored(progress(runs / job.name))
+        return {**rows[0], "done": list(job.stages)} if rows else {}
+    return results if results.get("job") == job.name and set(job.stages) <= set(results["done"]) else {}
+
+
+def other_settings(job: Job, record: dict) -> str:
+    """Where a record's preset is not the job's as it is now: "train.lr=0.008, not 0.004"; empty where it is. A setting that
+    came later is not in the record, and says nothing."""
+    was, now = (flat(preset) for preset in (record.get("preset", {}), job.settings))
+    return next((f"{name}={was[name]}, not {now[name]}" for name in was if name in now and was[name] != now[name]), "")
+
+
+def flat(preset: dict) -> dict:
+    """A preset's settings by one name each, without those that the machine may choose."""
+    found = {name: value for name, value in preset.items() if name not in TRAINED}
+    for stage in TRAINED:
+        found |= {f"{stage}.{name}": value for name, value in preset.get(stage, {}).items() if name not in LOOSE}
+    return found
 
 
 def results_of(job: Job, out: Path) -> list[dict]:
@@ -64,20 +95,21 @@ def listing(jobs: list[Job], runs: Path, out: Path, device: str, kind: str) -> s
         if not job.at:
             record = known(job, runs, out, kind)
             told = ", ".join(f"{stage} {state(job, stage, record, runs)}" for stage in job.stages)
-            lines.append(f"{job.name:24} {told}{remark(job, out, device)}")
+            lines.append(f"{job.name:24} {told}{bracketed(aged(job, record, out, kind) + remarks(job, out, device))}")
     asked: dict[str, list[Job]] = {}
     for job in jobs:
         if job.at:
             asked.setdefault(job.at, []).append(job)
     for at, those in asked.items():
         if at == next(iter(asked)):
-            lines.append(f"questions, {those[0].base.train.epochs:g} epochs each{remark(those[0], out, device)}")
+            lines.append(f"questions, {those[0].base.train.epochs:g} epochs each{bracketed(remarks(those[0], out, device))}")
         told = []
         for job in those:
             record = known(job, runs, out, kind)
             pretrained = state(job, "pretrain", record, runs)
             whole = set(job.stages) <= set(record.get("done", []))
-            told.append(f"seed {job.seed} {'pretrained' if pretrained == 'done' and not whole else pretrained}")
+            pretrained = "pretrained" if pretrained == "done" and not whole else pretrained
+            told.append(f"seed {job.seed} {pretrained}{bracketed(aged(job, record, out, kind))}")
         lines.append(f"  {at:26} {', '.join(told)}")
     return "\n".join(lines)
 
@@ -86,23 +118,32 @@ def state(job: Job, stage: str, record: dict, runs: Path) -> str:
     """How far a stage is."""
     if stage in record.get("done", []):
         return "done"
-    metrics = runs / job.name / stage / "metrics.jsonl"
-    lines = metrics.read_text().splitlines() if metrics.is_file() else []
+    lines = read_metrics(runs / job.name / stage)
     if not lines:
         return "begun" if stage in record.get("calls", {}) else "-"
     configs = {"pretrain": job.base.train, "official": job.base.probe}
-    return f"{min(1.0, json.loads(lines[-1])['epoch'] / configs.get(stage, job.base.finetune).epochs):.0%}"
+    return f"{min(1.0, lines[-1]['epoch'] / configs.get(stage, job.base.finetune).epochs):.0%}"
 
 
-def remark(job: Job, out: Path, device: str) -> str:
+def aged(job: Job, record: dict, out: Path, kind: str) -> list[str]:
+    """What there is of a job that does not count, as its settings have changed since."""
+    notes = {"stored": finished(job, out, kind), "begun": record}
+    return [f"{word} under other settings" for word, those in notes.items() if other_settings(job, those)]
+
+
+def bracketed(notes: list[str]) -> str:
+    """Remarks at a line's end."""
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def remarks(job: Job, out: Path, device: str) -> list[str]:
     """Where there are results of a job, and why it is not done here."""
     kinds = sorted({result["kind"] for result in results_of(job, out)})
     notes = [f"results: {', '.join(kinds)}"] if kinds else []
     if no_gpu(job, kinds):
         notes.append("not run on a GPU")
     reason = job.why_not(device)
-    notes += [f"skipped here: {reason}"] if reason else []
-    return f" ({'; '.join(notes)})" if notes else ""
+    return notes + ([f"skipped here: {reason}"] if reason else [])
 
 
 def no_gpu(job: Job, kinds) -> bool:
@@ -165,12 +206,18 @@ def row(job: Job, results: list[dict]) -> list[str]:
     cells = [figure(measured[name]) if name in measured else "–" for name in named]
     return [
         title(job) + seeds,
-        first["machine"],
+        machines(results),
         f"{first['labels']:,}",
         *cells,
         *low,
         ", ".join(f"{seconds:,.0f}" for seconds in took),
     ]
+
+
+def machines(results: list[dict]) -> str:
+    """The machine that came last, and every kind of device that did a piece, where there are several."""
+    kinds = sorted({kind for result in results for calls in result.get("calls", {}).values() for kind in calls})
+    return results[0]["machine"] + (f" (pieces on {', '.join(kinds)})" if len(kinds) > 1 else "")
 
 
 def fits(floor: str, other: dict, run: dict) -> bool:
@@ -203,7 +250,7 @@ features = encoder.features(images)  # (B, 3, {side}, {side}) uint8 → (B, D)
 ```
 
 - Made by `{results["command"]}`, seed {results["seed"]}: {results["steps"]:,} steps of {batch} images,
-  {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on {results["machine"]}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
+  {results["seconds"]["pretrain"]:,.0f} s in {pieces} piece{"s" * (pieces > 1)} on {machines([results])}; minimim {results["versions"]["minimim"]}, torch {results["versions"]["torch"]}.
 - Images: {results["data"]}. {TERMS[preset["data"]]}
 - Limits: made to be studied. One seed, one small set, images of {side} pixels; what its features are worth on other images was not measured.
 
@@ -240,6 +287,10 @@ def copy_small(jobs: list[Job], runs: Path, to: Path) -> str:
                 f"{weights} is left where it is: {weights.stat().st_size / 1e6:.0f} MB are more than {LIMIT / 1e6:.0f}"
             )
             continue
+        words = weights.with_suffix(".md")
+        if not words.is_file():
+            told.append(f"{weights} is left where it is: it has no card yet, as its job was killed before it wrote one")
+            continue
         to.mkdir(parents=True, exist_ok=True)
-        told += [f"copied to {shutil.copy(file, to)}" for file in (weights, weights.with_suffix(".md"))]
+        told += [f"copied to {shutil.copy(file, to)}" for file in (weights, words)]
     return "\n".join(told) or f"there is no checkpoint in {runs} yet"

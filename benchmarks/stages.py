@@ -1,18 +1,17 @@
 """How a job is done: stage by stage, each cut off when the time is up, and gone on with by the next call."""
 
 import json
-import os
 import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
 import torch
 from jobs import EQUAL, QUESTIONS, Job, special
-from machine import kind, write
-from report import card, known, progress, small_checkpoint, stored
+from machine import keep, kind, write
+from report import card, finished, known, other_settings, progress, small_checkpoint, stored
 
 import minimim
 from minimim import evaluate, methods
@@ -81,21 +80,43 @@ class Work:
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self.labelled()  # read once a call, and no part of what a stage takes
-        began, finished = time.monotonic(), False
+        self.count_killed(stage)
+        self.record["under_way"] = kind(self.device)
+        self.keep()
+        began = time.monotonic()
         try:
-            finished = getattr(self, stage)()
+            done = getattr(self, stage)()
         finally:
-            took, peaks = self.record["seconds"], self.record["peak_memory_gib"]
-            took[stage] = round(took.get(stage, 0.0) + time.monotonic() - began, 1)
+            self.count(stage, time.monotonic() - began, self.record.pop("under_way"))
+            peaks = self.record["peak_memory_gib"]
             most = torch.cuda.max_memory_allocated() / 2**30 if self.device == "cuda" else (peak_memory() or 0) / 2**10
             peaks[stage] = max(peaks.get(stage, 0.0), round(most, 2))
-            self.record["calls"].setdefault(stage, []).append(kind(self.device))
-            if finished:
-                self.record["done"].append(stage)
-                publish = self.publish_row if self.job.at else self.publish
-                publish()  # before it is noted: so nothing is noted and not published
-            keep(progress(self.folder), self.record)
-        return finished
+            self.keep()  # whatever comes of the results, this piece is counted
+        if done:
+            self.record["done"].append(stage)
+            publish = self.publish_row if self.job.at else self.publish
+            publish()  # before it is noted as done: so nothing is noted and not published
+            self.keep()
+        return done
+
+    def count(self, stage: str, seconds: float, kind: str) -> None:
+        """Add a piece to what a stage took, and the kind of device that did it to its calls."""
+        took = self.record["seconds"]
+        took[stage] = round(took.get(stage, 0.0) + seconds, 1)
+        self.record["calls"].setdefault(stage, []).append(kind)
+
+    def count_killed(self, stage: str) -> None:
+        """Count a piece that was killed, up to its last checkpoint: what came after that is done again. It began when the
+        record was last kept; the two files' times still fit where both were copied to another machine."""
+        kind, saved = self.record.pop("under_way", None), self.folder / stage / checkpoint.NAME
+        if kind and saved.exists():
+            seconds = saved.stat().st_mtime - progress(self.folder).stat().st_mtime
+            if seconds > 0:
+                self.count(stage, seconds, kind)
+
+    def keep(self) -> None:
+        """Write what is known of the job into its folder."""
+        keep(progress(self.folder), json.dumps(self.record))
 
     def pretrain(self) -> bool:
         """Train the method, and save its weights in half precision: it is these that are evaluated."""
@@ -175,13 +196,11 @@ class Work:
 
     def publish(self) -> None:
         """Write what is known of the job to its results, and its card."""
-        base = asdict(self.job.base)
         labels, tested = (len(those) for those in self.labelled())
-        about = {"job": self.job.name, "data": source(base["data"]), "labels": labels, "test_images": tested}
-        settings = {name: value for name, value in base.items() if name not in ("about", "needs", "expected")}
-        path = write(self.job.file, self.device, self.job.seed, {**about, "preset": settings, **self.record}, self.out)
+        about = {"job": self.job.name, "data": source(self.job.base.data), "labels": labels, "test_images": tested}
+        path = write(self.job.file, self.device, self.job.seed, {**about, **self.record}, self.out)
         weights = small_checkpoint(self.folder)
-        weights.with_suffix(".md").write_text(card(json.loads(path.read_text()), weights))
+        keep(weights.with_suffix(".md"), card(json.loads(path.read_text()), weights))
 
     def publish_row(self) -> None:
         """Add a question's run to the results of all questions, once it is done; its folder is not needed any more."""
@@ -199,11 +218,9 @@ class Work:
             "seed": job.seed,
             **figures("pretrained"),
         }
-        row |= {
-            name: record[name]
-            for name in ("steps", "parameters", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting", "loss")
-        }
-        row |= {"train": asdict(job.base.train), "floors": {name: figures(name) for name in job.floors}}
+        same = ("preset", "steps", "parameters", "seconds", "calls", "peak_memory_gib", "images_per_s", "waiting", "loss")
+        row |= {name: record[name] for name in same}
+        row["floors"] = {name: figures(name) for name in job.floors}
         before = stored(self.out / f"{job.file}-{kind(self.device)}.json").get("runs", [])
         rows = [*(other for other in before if (other["at"], other["seed"]) != (job.at, job.seed)), row]
         labels, tested = (len(those) for those in self.labelled())
@@ -215,13 +232,20 @@ class Work:
 
 
 def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
-    """A job as it stands: done, under way, or not begun. Raises UserError where it was begun with another seed."""
-    record = {"done": [], "calls": {}, "seconds": {}, "peak_memory_gib": {}, "scores": {}, "figures": {}, "seed": job.seed}
+    """A job as it stands: done, under way, or not begun. Raises UserError where it was begun with another seed or preset."""
+    record = {"seed": job.seed, "preset": job.settings, "done": [], "calls": {}, "seconds": {}, "peak_memory_gib": {}}
+    record |= {"scores": {}, "figures": {}}
+    other = other_settings(job, finished(job, out, kind(device)))
+    if other:
+        print(f"{job.name}: done anew, as its results are stored under other settings ({other})", flush=True)
     record |= known(job, runs, out, kind(device))
     if record["seed"] != job.seed:
         raise UserError(
             f"{job.name} was begun with seed {record['seed']}: for another, choose another --runs and another --out"
         )
+    other = other_settings(job, record)
+    if other:
+        raise UserError(f"{job.name} was begun with {other}: choose another --runs, or take {runs / job.name} away")
     return Work(job, runs / job.name, out, device, clock, record)
 
 
@@ -246,11 +270,3 @@ def images(base: Preset, split: str):
 def source(name: str) -> str:
     """What the images are, in words: the original, or what a pack of it holds."""
     return PACKED[name] if pack_file(name, "train") else name
-
-
-def keep(path: Path, record: dict) -> None:
-    """Write what is known of a job, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(record))
-    os.replace(partial, path)

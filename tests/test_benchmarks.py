@@ -1,5 +1,6 @@
 """The benchmarks run by their command, keep what they saw, and race models that do the same."""
 
+import functools
 import json
 import runpy
 import sys
@@ -84,6 +85,34 @@ def test_speed_switches_each_measure_alone_and_writes_after_every_round(able, tm
     assert {"minimim"} in timed and all(s in timed for s in (full, *alone, *(full ^ {m} for m in every)))
     assert len(timed) == 13 and set(written["together"].split()) == full - {"visible"} and written["rounds"] == 2 and "the method's own gain" in written["gains"]["visible"]["about"]
     assert capsys.readouterr().out.count("written to") == 1  # the first of the two rounds has no quartiles
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import speed
+
+    return speed
+
+
+def test_a_turn_of_the_plain_loop_times_whole_waves_of_its_workers(speed):
+    assert all(speed.STEPS[device] % max(1, workers) == 0 for device, workers in speed.WORKERS.items())
+
+
+def test_both_models_of_speed_are_compiled_for_the_sizes_that_they_have(speed, monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "automatic_dynamic_shapes", True)
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append(any(isinstance(x, torch.SymInt) for x in inputs))
+        return graph
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    for measures in ({"visible", "compile"}, {"compile"}):
+        speed.build("micro", frozenset(measures), "cpu")(images)
+    assert len(seen) >= 4 and not any(seen)
 
 
 def test_protocols_measure_each_setting_once(tmp_path, monkeypatch, capsys):

@@ -1,9 +1,11 @@
 """The capstone's command: every job, piece by piece, goes on where it stopped, and what was not run is said plainly."""
 
+import errno
 import json
+import os
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,6 @@ import torch
 from helpers import raw
 
 import minimim
-from minimim.data.named import pack_file
 from minimim.decoders import TransformerDecoder
 from minimim.errors import UserError
 from minimim.evaluate.features import fingerprint
@@ -189,6 +190,69 @@ def test_a_stage_whose_results_could_not_be_written_is_not_taken_for_done(go, tm
     assert published == [["pretrain"], ["pretrain"]] and capsys.readouterr().out.count("cifar10-smoke: pretrain") == 2
 
 
+def test_a_piece_is_counted_before_its_results_are_written_and_done_only_after(go, tmp_path, monkeypatch):
+    Work, seen = sys.modules["stages"].Work, []
+    kept = tmp_path / "runs" / "cifar10-smoke" / "progress.json"
+    monkeypatch.setattr(sys.modules["stages"].time, "monotonic", count(0, 10).__next__)
+    monkeypatch.setattr(Work, "pretrain", lambda work: True)
+    monkeypatch.setattr(Work, "probe", lambda work: False)
+    monkeypatch.setattr(Work, "publish", lambda work: seen.append(json.loads(kept.read_text())))
+    assert go("--only", "cifar10-smoke", "--minutes", "0") == 130
+    (then,) = seen
+    assert then["seconds"] == {"pretrain": 10} and then["calls"] == {"pretrain": ["cpu"]} and not then["done"]
+    assert json.loads(kept.read_text())["done"] == ["pretrain"]
+
+
+@pytest.mark.parametrize("saved, lost", [(1077.0, 77), (990.0, 0), (None, 0)])
+def test_a_piece_that_was_killed_is_counted_up_to_its_last_checkpoint(saved, lost, go, tmp_path, monkeypatch):
+    folder, during = tmp_path / "runs" / "cifar10-smoke", []
+    kept, weights = folder / "progress.json", folder / "pretrain" / checkpoint.NAME
+
+    def pretrain(work):
+        during.append(kept.read_bytes())
+        return False
+
+    monkeypatch.setattr(sys.modules["stages"].time, "monotonic", count(0, 10).__next__)
+    monkeypatch.setattr(sys.modules["stages"].Work, "pretrain", pretrain)
+    assert go("--only", "cifar10-smoke", "--minutes", "0") == 130
+    kept.write_bytes(during[0])  # as a kill leaves it
+    os.utime(kept, (1000.0, 1000.0))
+    if saved:
+        weights.parent.mkdir()
+        weights.touch()
+        os.utime(weights, (saved, saved))
+    for pieces in (1, 2):
+        assert go("--only", "cifar10-smoke", "--minutes", "0") == 130
+        record = json.loads(kept.read_text())
+        assert record["seconds"]["pretrain"] == lost + 10 * pieces
+        assert record["calls"]["pretrain"] == ["cpu"] * (bool(lost) + pieces) and "under_way" not in record
+        if saved:
+            os.utime(weights, (2e9, 2e9))  # as a copy may have it: of a piece that came to its end nothing is added
+
+
+def test_a_disk_that_fills_up_leaves_the_results_that_were_there(capstone, tmp_path, monkeypatch):
+    machine = sys.modules["machine"]
+    path = machine.write("x", "cpu", 0, {"runs": [1]}, tmp_path)
+    before = path.read_text()
+
+    def full(path, text):
+        with path.open("w") as file:
+            file.write(text[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match="x-cpu.json: the disk is full; the last .* is untouched"):
+        machine.write("x", "cpu", 0, {"runs": [1, 2]}, tmp_path)
+    assert path.read_text() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_results_that_are_damaged_are_named(capstone, tmp_path):
+    path = tmp_path / "cifar10-cpu.json"
+    path.write_text('{"job": "cif')
+    with pytest.raises(UserError, match="cifar10-cpu.json is not whole JSON"):
+        capstone.report.known(capstone.jobs()[0], tmp_path / "runs", tmp_path, "cpu")
+
+
 def test_a_stage_is_told_the_seed_the_device_and_the_time_of_this_call(capstone, tmp_path, monkeypatch):
     job = next(job for job in capstone.jobs([5]) if job.name == "cifar10-cpu")
     monkeypatch.setattr(sys.modules["stages"].time, "monotonic", lambda: 0.0)
@@ -235,6 +299,71 @@ def test_another_seed_is_refused_where_one_is_under_way(go, tmp_path, monkeypatc
     assert go("--only", "cifar10-smoke") == 130
     assert go("--only", "cifar10-smoke", "--seeds", "7") == 1
     assert "was begun with seed 0" in capsys.readouterr().out
+
+
+def test_other_settings_are_refused_where_a_job_is_under_way(go, capstone, tmp_path, monkeypatch, capsys):
+    jobs, asked = capstone.jobs, []
+    monkeypatch.setattr(capstone, "able_to_compile", lambda wanted, device: wanted)
+    monkeypatch.setattr(sys.modules["stages"].Work, "pretrain", lambda work: asked.append(work.job) or False)
+
+    def under(**changes):
+        monkeypatch.setattr(
+            capstone, "jobs", lambda *how: [replace(job, base=capstone.changed(job.base, **changes)) for job in jobs(*how)]
+        )
+        return go("--only", "cifar10-smoke")
+
+    assert [under(), under(precision="bf16", compile=True, workers=1), under(lr=0.5)] == [130, 130, 1] and len(asked) == 2
+    told = capsys.readouterr().out
+    assert "cifar10-smoke was begun with train.lr=0.0003, not 0.5: choose another --runs, or take" in told
+    go("--list", "--only", "cifar10-smoke")
+    assert "pretrain begun" in (told := capsys.readouterr().out) and "(begun under other settings)" in told
+
+
+@pytest.mark.parametrize("name", ["cifar10-smoke", "simmim-seed0-smoke"])
+@pytest.mark.parametrize(
+    "stage, change",
+    [("train", {"lr": 0.5}), ("finetune", {"mixup": 0.2}), ("", {"image_size": 28}), ("", {"options": {"mask_ratio": 0.5}})],
+)
+def test_results_under_other_settings_are_not_taken_for_done(
+    name, stage, change, go, capstone, tmp_path, monkeypatch, capsys
+):
+    job = next(job for job in capstone.jobs([0], smoke=True) if job.name == name)
+    preset = job.settings
+    if stage:
+        del preset[stage]["warmup"]  # a setting that came later
+    preset["train"] |= {"compile": True, "precision": "bf16", "workers": 1}  # what the machine may choose
+    about = {"at": job.at, "seed": 0, "job": name, "done": list(job.stages), "preset": preset}
+    results = tmp_path / "runs" / "results" / f"{job.file}-cpu.json"
+    results.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys.modules["stages"].Work, "pretrain", lambda work: False)
+    codes, told = [], []
+    for changes in ({}, change):
+        (preset[stage] if stage else preset).update(changes)
+        results.write_text(json.dumps({**about, "runs": [about]}))
+        codes.append(go("--only", name))
+        told.append(capsys.readouterr().out)
+        go("--list", "--only", name)
+        told.append(capsys.readouterr().out)
+    assert codes == [0, 130]
+    assert "settings" not in told[0] + told[1] and "done" in told[1]
+    changed = ".".join(filter(None, (stage, *change)))
+    assert f"{name}: done anew, as its results are stored under other settings ({changed}=" in told[2]
+    assert "stored under other settings" in told[3] and "done" not in told[3]
+
+
+@pytest.mark.parametrize("able", ["AVX512", "AVX2"])
+def test_the_results_in_the_repository_are_of_the_preset_as_it_is(capstone, tmp_path, monkeypatch, able):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: able)
+    known = capstone.report.known(capstone.jobs()[0], tmp_path, capstone.RESULTS, "cpu")
+    assert known["done"] == list(sys.modules["jobs"].STAGES) and "flip" not in known["preset"]["probe"]
+
+
+def test_how_far_a_stage_is_can_be_told_where_a_kill_cut_its_last_line(capstone, tmp_path):
+    job = capstone.jobs()[1]
+    folder = tmp_path / job.name / "pretrain"
+    folder.mkdir(parents=True)
+    (folder / "metrics.jsonl").write_text('{"step": 9, "epoch": 300.0}\n{"step": 10, "ep')
+    assert capstone.report.state(job, "pretrain", {}, tmp_path) == "50%"
 
 
 # What there is to do
@@ -368,10 +497,14 @@ def test_results_of_one_job_and_of_one_device_are_not_taken_for_anothers(go, tmp
     rows = capsys.readouterr().out.strip().splitlines()[2:]
     assert "| cifar10-cpu | two cores | 10,000 | 0.500 ± 0.010 | – | – | 0.625 ± 0.005 | – | – | – | 9, 12 |" == rows[0]
     assert "| cifar10 | not run on a GPU |" in rows[1] and len(rows) == 4
-    (results / "cifar10-nvidia-x.json").write_text(json.dumps(whole | {"job": "cifar10", "machine": "one X"}))
+    calls = {"pretrain": ["nvidia-y", "nvidia-x"], "probe": ["nvidia-x"]}
+    (results / "cifar10-nvidia-x.json").write_text(
+        json.dumps(whole | {"job": "cifar10", "machine": "one X", "calls": calls})
+    )
     go("--table", smoke=())
     rows = capsys.readouterr().out.strip().splitlines()[2:]
-    assert "| cifar10 | one X |" in rows[1] and "not run" not in rows[0] + rows[1] and len(rows) == 4
+    assert "| cifar10 | one X (pieces on nvidia-x, nvidia-y) |" in rows[1]
+    assert "not run" not in rows[0] + rows[1] and len(rows) == 4
     go("--list", "--device", "cpu", smoke=())
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].count("done") == 6 and lines[1].count("done") == 0 and "results: nvidia-x" in lines[1]
@@ -427,10 +560,33 @@ def test_the_readme_names_every_benchmark_and_nothing_that_is_not_there():
         assert (BENCHMARKS / name).is_file(), name
 
 
-def test_a_pack_of_copies_is_called_so(capstone):
+@pytest.mark.parametrize("pack, words", [("cifar10.parquet", "cifar10, JPEG copies"), (None, "cifar10")])
+def test_a_pack_of_copies_is_called_so(capstone, monkeypatch, pack, words):
     stages = sys.modules["stages"]
-    assert stages.source("scenes") == "scenes"
-    assert stages.source("cifar10") == ("cifar10, JPEG copies" if pack_file("cifar10", "train") else "cifar10")
+    monkeypatch.setattr(stages, "pack_file", lambda name, split: pack if name == "cifar10" else None)
+    assert stages.source("cifar10") == words and stages.source("scenes") == "scenes"
+
+
+@pytest.mark.parametrize(
+    "kinds, words", [(["cpu"], "two cores;"), (["cpu", "nvidia-x", "cpu"], "two cores (pieces on cpu, nvidia-x);")]
+)
+def test_a_card_names_every_kind_of_device_that_did_a_piece(capstone, tmp_path, kinds, words):
+    whole = json.loads((capstone.RESULTS / "cifar10-cpu.json").read_text())
+    weights = tmp_path / "x.safetensors"
+    weights.touch()
+    card = capstone.report.card(whole | {"machine": "two cores", "calls": {"pretrain": kinds}}, weights)
+    assert f"in {len(kinds)} piece{'s' * (len(kinds) > 1)} on {words}" in card
+
+
+def test_a_checkpoint_without_its_card_is_not_copied(capstone, tmp_path):
+    jobs = capstone.jobs()[:2]
+    for job in jobs:
+        (tmp_path / "runs" / job.name).mkdir(parents=True)
+        (tmp_path / "runs" / job.name / f"{job.name}.safetensors").touch()
+    (tmp_path / "runs" / jobs[1].name / f"{jobs[1].name}.md").touch()
+    told = capstone.report.copy_small(jobs, tmp_path / "runs", tmp_path / "checkpoints")
+    assert "cifar10-cpu.safetensors is left where it is: it has no card yet" in told
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["cifar10.md", "cifar10.safetensors"]
 
 
 def test_a_checkpoint_that_is_too_large_is_not_copied(capstone, tmp_path):
