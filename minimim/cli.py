@@ -120,9 +120,11 @@ def add_one(parser, name: str, kind, default, text: str) -> None:
 
 
 class Several(argparse.Action):
-    """One value stays one; several become a tuple."""
+    """One value stays one; two become a tuple; nothing takes more."""
 
     def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            raise argparse.ArgumentError(self, f"takes two values at most, not {len(values)}")
         setattr(namespace, self.dest, values[0] if len(values) == 1 else tuple(values))
 
 

@@ -37,6 +37,9 @@ HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"\.output\.dense\.", ".mlp.fc2."),
 ]
 
+# What stands behind the encoder, or in for a hidden patch: without it the encoder still computes the same.
+NOT_THE_ENCODER = re.compile(r"decoder\.|encoder\.(vit\.)?(head|fc_norm|pooler|classifier|lm_head|embeddings\.mask_token)")
+
 
 @dataclass
 class Loaded:
@@ -75,7 +78,8 @@ def load(method: Method, weights: dict[str, Tensor]) -> Loaded:
 def method_for(weights: dict[str, Tensor]) -> Method:
     """An MAE of the size that foreign weights are of, filled with them: width, depth and patch are read off their shapes.
 
-    Raises UserError for weights of another size than micro to huge, and for what `load` refuses.
+    Raises UserError for weights of another size than micro to huge, for an encoder that has more to it than ours (such as
+    DINOv2's layer scale), and for what `load` refuses.
     """
     _, official = to_official(weights)
     for name in ("patch_embed.proj.weight", "pos_embed"):
@@ -92,7 +96,12 @@ def method_for(weights: dict[str, Tensor]) -> Method:
         more = {"decoder_dim": len(official["decoder_embed.weight"]), "decoder_depth": len(blocks)}
     side = round((official["pos_embed"].shape[1] - 1) ** 0.5) * patch_size
     method = create("mae", image_size=side, patch_size=patch_size, size=size, channels=channels, **more)
-    load(method, weights)
+    unused = [name for name in load(method, weights).ignored if not NOT_THE_ENCODER.match(name)]
+    if unused:
+        raise UserError(
+            f"these weights have {unused[0].removeprefix('encoder.')}, which this library's encoder has not, and without it they "
+            "would compute something else: give those of a plain ViT, or wrap timm's model in interop.TimmEncoder"
+        )
     return method.eval()
 
 

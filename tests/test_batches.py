@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from minimim.data import Images, OnDisk
 from minimim.data.batches import batches, fits, in_order, positions, read, rows, shuffled
@@ -109,6 +110,21 @@ def test_no_stream_touches_the_global_generator(disk):
         list(batches(data, 5, stop=3))
         list(in_order(data, 5, workers=0))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_large_batch_is_read_in_pieces_and_arrives_whole(disk, workers, monkeypatch):
+    monkeypatch.setattr("minimim.data.batches.PIECE", 2)
+    asked, loader = [], DataLoader.__init__
+
+    def watched(self, data, batch_sampler, **more):
+        loader(self, data, batch_sampler=(asked.append(len(ids)) or ids for ids in batch_sampler), **more)
+
+    monkeypatch.setattr(DataLoader, "__init__", watched)
+    on_disk, in_memory = (list(batches(data, 5, stop=3, workers=workers)) for data in disk)
+    assert len(on_disk) == 3 and all(a.equal(b) for a, b in zip(on_disk, in_memory, strict=True))
+    assert asked == 3 * [2, 2, 1]
+    assert torch.cat(list(in_order(disk[0], 5, workers=workers))).equal(disk[1].images)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -146,7 +146,23 @@ def test_a_lack_of_memory_is_one_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(bench, "time_setting", full)
     assert main(["bench", "--device", "cpu", "--batch-size", "8"]) == 2
-    assert "--accumulate 2" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "--accumulate 2" in told.err and "not timed" not in told.out
+
+
+def test_a_setting_without_room_is_told_and_the_others_are_timed(monkeypatch, capsys):
+    def full_in_fp32(what, device, dtype, *_):
+        if dtype == torch.float32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return bench.Timed([4.0], 8e9, dict.fromkeys(bench.PARTS, 0.25), None)
+
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(bench, "flops", lambda *_: 4e8)
+    monkeypatch.setattr(bench, "time_setting", full_in_fp32)
+    assert main(["bench", "--device", "cpu", "--batch-size", "8"]) == 0
+    told = capsys.readouterr().out
+    assert re.search("--precision fp32 +not timed: the memory of cpu .*--accumulate 2", told)
+    assert "fastest here: --precision bf16" in told
 
 
 def test_the_fastest_is_the_one_with_the_best_middle(monkeypatch, capsys):

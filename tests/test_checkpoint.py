@@ -2,16 +2,18 @@
 
 import errno
 import resource
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from helpers import build, generator, raw
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import minimim
-from minimim.data import Images
+from minimim.data import Images, OnDisk
 from minimim.errors import UserError
 from minimim.methods import create
 from minimim.train import TrainConfig, checkpoint, state, train
@@ -255,6 +257,53 @@ def test_other_data_are_not_resumed(begun):
     )
 
 
+def on_disk(top, shift=0):
+    """Eight pictures in a folder, listed as the library lists them."""
+    top.mkdir()
+    for i in range(8):
+        Image.new("RGB", (16, 16), (20 * i + shift, 0, 0)).save(top / f"{i + shift}.png")
+    return OnDisk(sorted(str(file) for file in top.iterdir()), None, (), (16, 16))
+
+
+@pytest.mark.parametrize("other", [Images(raw(8, seed=1)), Images(raw(8), torch.arange(8))])
+def test_other_images_of_the_same_number_are_not_resumed(other, begun):
+    refused(lambda: run(build("mae"), images=other, out=begun, resume=True), f"the run in {begun} was on other images", "the same data")
+
+
+def test_pictures_on_disk_are_known_by_their_names_wherever_their_folder_lies(tmp_path):
+    config = settings(workers=0)
+    run(build("mae"), config, on_disk(tmp_path / "one"), out=tmp_path / "run")
+    assert run(build("mae"), config, on_disk(tmp_path / "two"), out=tmp_path / "run", resume=True).finished
+    refused(lambda: run(build("mae"), config, on_disk(tmp_path / "other", 1), out=tmp_path / "run", resume=True), "was on other images")
+
+
+@pytest.mark.parametrize("without", ["then", "now"])
+def test_a_run_whose_images_nobody_noted_is_resumed(without, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        if without == "then":
+            patch.setattr("minimim.train.loop.digest", lambda data: None)
+        run(build("mae"), out=tmp_path)
+    if without == "then":
+        tensors, about = checkpoint.read(tmp_path)
+        del about["data"]  # as in former runs
+        checkpoint.write(tmp_path / checkpoint.NAME, tensors, about)
+    else:
+        monkeypatch.setattr("minimim.train.loop.digest", lambda data: None)
+    assert run(build("mae"), images=Images(raw(8, seed=1)), out=tmp_path, resume=True).finished
+
+
+def test_every_label_and_images_from_all_over_the_set_are_noted():
+    images, labels = raw(40), torch.arange(40)
+    first = state.digest(Images(images, labels))
+    again = state.digest(Images((images + (labels == 0).view(-1, 1, 1, 1) * (images % 3 == 0)).clamp(max=255), labels.clone()))
+    assert again != first and state.alike(first, again) and state.digest([1, 2]) is None
+    for i in range(40):
+        assert not state.alike(first, state.digest(Images(images, torch.where(labels == i, 99, labels))))
+    blackened = (Images(torch.where(labels.view(-1, 1, 1, 1) == i, 0, images), labels) for i in range(40))
+    noted = [i for i, other in enumerate(blackened) if not state.alike(first, state.digest(other))]
+    assert len(noted) == 16 and noted[0] == 0 and max(b - a for a, b in pairwise([*noted, 40])) == 3
+
+
 OTHER = {"epochs": 2, "batch_size": 2, "lr": 1.0, "warmup": 0.3, "weight_decay": 0.1, "betas": (0.9, 0.99), "clip": 1.0}
 OTHER |= {"seed": 1, "precision": "bf16"}
 
@@ -269,9 +318,10 @@ def test_an_option_that_changes_the_result_cannot_be_changed(name, value, begun)
 
 def test_every_option_either_decides_the_result_or_may_be_changed(tmp_path):
     assert set(OTHER) | state.FREE == set(TrainConfig.__dataclass_fields__) and not set(OTHER) & state.FREE
-    run(build("mae"), out=tmp_path)
     other = settings(workers=0, save_every=1.0, log_every=1, probe_every=1.0, accumulate=2, device="auto")
-    assert run(build("mae"), other, out=tmp_path, resume=True).finished
+    begun = run(build("mae"), settings(max_minutes=1e-9), out=tmp_path)
+    resumed = run(build("mae"), other, out=tmp_path, resume=True)
+    assert begun.steps < resumed.steps == resumed.total and resumed.finished
 
 
 def test_weights_alone_are_loaded_not_resumed(tmp_path):

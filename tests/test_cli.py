@@ -3,22 +3,28 @@
 import json
 import os
 import re
+import shutil
 import signal
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 from foreign import build_mae, hugging_face, official, timm
+from helpers import build, raw
 from PIL import Image
 from safetensors.torch import save_file
 
 import minimim
-from minimim.cli import main, parse
+from minimim.cli import config_type, main, parse, shown
 from minimim.commands import COMMANDS, Pretrain
-from minimim.commands.pretrain import place
+from minimim.commands.pretrain import place, watch
+from minimim.config import TrainConfig
+from minimim.data import Images
+from minimim.errors import UserError
 from minimim.evaluate import Score, load_classifier
 from minimim.evaluate.classify import Classifier
-from minimim.methods import names
+from minimim.methods import Method, names, options
 from minimim.presets import PRESETS
 from minimim.train import Run
 
@@ -75,13 +81,26 @@ def test_options_go_where_they_belong_and_only_those_that_were_given():
     assert parse(["pretrain", "--no-flip"]).options == {"flip": False}
 
 
+def texts(command):
+    """What the help says of each option of a command, by name."""
+    told = {f.name: f.metadata.get("help") for f in fields(command)}
+    if "train" in told:
+        told = {f.name: f.metadata.get("help") for f in fields(config_type(command))} | told
+    if "options" in told:
+        told = {name: "default: " + ("by size" if value is None else shown(value)) for name, value in options("mae").items()} | told
+    return {name: text for name, text in told.items() if name not in ("train", "options")}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_explains_every_option(capsys, name):
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert " ".join(COMMANDS[name].__doc__.split()) in told
+    told = "".join(capsys.readouterr().out.split())  # lines are broken at spaces, and within words
+    assert "".join(COMMANDS[name].__doc__.split()) in told
+    for option, text in texts(COMMANDS[name]).items():
+        flag, text = option.replace("_", "-"), re.escape("".join(text.split()))
+        assert re.search(f"(--{flag}|--no-{flag}|{option.upper()})[^a-z]*{text}", told), option
 
 
 def test_help_shows_the_defaults_of_the_method_that_is_asked_for(capsys):
@@ -119,8 +138,28 @@ def test_methods_are_listed(capsys):
         (["finetune", "--mixup", "2"], "mixup must be from 0 to 1, not 2.0"),
         (["finetune", "--layer-decay", "0"], "layer_decay must be above 0"),
         (["finetune", "--mask-ratio", "0.5"], "--mask-ratio"),
+        (["probe", "--epochs", "3"], "--epochs has no part in --protocol cached: leave it out, or ask for --protocol official or both"),
+        (["probe", "--accumulate", "2"], "--accumulate has no part in --protocol cached"),
+        (["probe", "--protocol", "official", "--floors"], "--floors has no part in --protocol official"),
+        (["probe", "--protocol", "official", "--layer", "1"], "--layer has no part in --protocol official"),
+        (["probe", "--sweep", "--floors"], "--floors has no part in --sweep"),
+        (["probe", "--sweep", "--layer", "0"], "--layer has no part in --sweep"),
+        (["probe", "--sweep", "--pool", "cls"], "--pool has no part in --sweep: leave it out, or probe without --sweep"),
+        (["probe", "--weights", "w.pth", "--checkpoint", "run"], "--weights and --checkpoint both say where"),
+        (["finetune", "--weights", "w.pth", "--checkpoint", "run"], "give one of the two"),
+        (["finetune", "--probe-every", "1"], "--probe-every looks at a pretraining"),
         (["fly"], "invalid choice: 'fly'"),
         (["demo", "--device", "cuda:7"], "no cuda device"),
+        (["pretrain", "--method", "ibot", "--mask-ratio", "0.3", "--data", "fashion"], "mask_ratio is 2 numbers, such as 0.1 0.5, not 0.3"),
+        (["pretrain", "--crop-scale", "0.5", "--data", "fashion"], "crop_scale is 2 numbers, such as 0.2 1.0, not 0.5"),
+        (["pretrain", "--crop-scale", "0.2", "0.5", "1", "--data", "fashion"], "--crop-scale: takes two values at most, not 3"),
+        (["pretrain", "--image-size", "32", "32", "32"], "--image-size: takes two values at most, not 3"),
+        (["pretrain", "--patch-size", "0", "--data", "fashion"], "patch_size must be a whole number of 1 or more, not 0"),
+        (["pretrain", "--patch-size", "-4", "--data", "fashion"], "patch_size must be a whole number of 1 or more, not -4"),
+        (["pretrain", "--preset", "demo", "--image-size", "0"], "image_size must be 1 or more, not 0"),
+        (["pretrain", "--data", ""], "unknown data ''"),
+        (["pretrain", "--size", "", "--data", "fashion"], "unknown size ''"),
+        (["bench", "--rounds", "0"], "rounds must be 1 or more, not 0"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_a_non_zero_exit(capsys, tmp_path, monkeypatch, arguments, sentence):
@@ -129,6 +168,38 @@ def test_a_mistake_gets_one_sentence_and_a_non_zero_exit(capsys, tmp_path, monke
     code, _, told = ask(capsys, *arguments)
     last = told.strip().splitlines()[-1]
     assert code == 2 and sentence in last and last.startswith("minimim: ") and "Traceback" not in told
+
+
+def test_looks_at_the_encoder_are_refused_before_training_where_there_is_one_class(capsys, pictures):
+    code, *_ = ask(capsys, *pretrain(pictures, "--probe-every", 1))
+    assert code == 0 and "effective_rank" in (pictures / "run" / "metrics.jsonl").read_text()
+    shutil.rmtree(pictures / "run")
+    shutil.rmtree(pictures / "train" / "light")
+    code, _, told = ask(capsys, *pretrain(pictures, "--probe-every", 1))
+    assert code == 2 and "two classes or more" in told and not (pictures / "run").exists()
+
+
+def test_a_look_asks_only_for_classes_that_it_knows():
+    seen = watch(Images(raw(40), torch.arange(40) % 20), TrainConfig(probe_every=1))(build("mae"))
+    assert 0 <= seen["knn"] <= 1
+    with pytest.raises(UserError, match="two classes or more, with several images each"):
+        watch(Images(raw(40), torch.arange(40)), TrainConfig(probe_every=1))
+
+
+def test_ctrl_c_ends_a_pretraining_with_130_and_the_clock_with_0(capsys, pictures, monkeypatch):
+    code, told, _ = ask(capsys, *pretrain(pictures, "--max-minutes", 1e-9))
+    assert code == 0 and "stopped after 1 of 3 steps" in told
+    with monkeypatch.context() as pressing:
+        pressing.setattr(Method, "after_step", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        code, told, _ = ask(capsys, *pretrain(pictures, "--resume"))
+    assert code == 130 and "stopped after 2 of 3 steps" in told
+    assert ask(capsys, *pretrain(pictures, "--resume"))[0] == 0
+
+
+def test_the_polite_kill_of_a_cluster_ends_a_pretraining_as_the_clock_does(capsys, pictures, monkeypatch):
+    monkeypatch.setattr(Method, "after_step", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    code, told, _ = ask(capsys, *pretrain(pictures))
+    assert code == 0 and "stopped after 1 of 3 steps" in told
 
 
 def test_a_broken_picture_is_named_counted_and_left_out(capsys, pictures):
@@ -289,6 +360,76 @@ def test_fine_tuning_from_scratch_starts_from_other_weights(capsys, pretrained, 
     found = minimim.load(pictures / "run").encoder.state_dict()
     assert all(torch.equal(encoders[0][name], found[name]) for name in found)
     assert not torch.equal(encoders[1]["blocks.0.attn.qkv.weight"], found["blocks.0.attn.qkv.weight"])
+
+
+def test_an_empty_name_of_data_is_no_name_for_scenes(capsys, pretrained):
+    for command in ("probe", "finetune"):
+        code, _, told = ask(capsys, command, *pretrained, "--data", "")
+        assert code == 2 and "unknown data ''" in told
+
+
+def test_labels_that_cannot_be_used_are_told_before_a_feature_is_read(capsys, pictures, pretrained, monkeypatch):
+    (pictures / "test" / "light").rename(pictures / "test" / "grey")
+    monkeypatch.setattr("minimim.evaluate.features.in_order", lambda *_: pytest.fail("an image was read"))
+    code, _, told = ask(capsys, "probe", *pretrained)
+    assert code == 2 and "classes that no train image has (grey)" in told
+    (pictures / "test" / "dark" / "0.jpg").rename(pictures / "test" / "cover.jpg")
+    code, _, told = ask(capsys, "probe", *pretrained)
+    assert code == 2 and f"note: {pictures}/test/cover.jpg lies in the folder of no class" in told and "have no labels" in told
+
+
+@pytest.mark.parametrize("side, says", [(32, False), (40, True)])
+def test_the_size_of_the_raw_pixels_is_told_where_it_is_not_the_images_own(capsys, pictures, side, says):
+    minimim.save(pictures / "w.safetensors", build("mae", image_size=side))
+    code, told, _ = ask(capsys, "probe", "--checkpoint", pictures / "w.safetensors", "--data", f"folder:{pictures}", "--floors")
+    assert code == 0 and ("raw pixels: at 32×32\n" in told) == says and "\nraw pixels  " in told
+
+
+def test_the_official_protocol_is_told_how_to_fit_into_memory(capsys, pretrained, monkeypatch):
+    seen = []
+
+    def watched(encoder, train, test, config, **more):
+        seen.append((config.batch_size, config.accumulate, config.workers))
+        return Score(0.5, 0.1, 12)
+
+    monkeypatch.setattr("minimim.evaluate.official_probe", watched)
+    ask(capsys, "probe", *pretrained, "--protocol", "official")
+    ask(capsys, "probe", *pretrained, "--protocol", "official", "--batch-size", 12, "--accumulate", 3, "--workers", 0)
+    assert seen == [(512, 1, 2), (12, 3, 0)]
+
+
+@pytest.mark.parametrize("how", [(), ("--sweep",)])
+def test_features_are_read_by_as_many_processes_as_are_asked_for(capsys, pretrained, monkeypatch, how):
+    seen = []
+
+    def watched(images, batch_size, device, workers):
+        seen.append(workers)
+        return images.images.split(batch_size)
+
+    monkeypatch.setattr("minimim.evaluate.features.in_order", watched)
+    assert ask(capsys, "probe", *pretrained, "--workers", 5, *how)[0] == 0 and set(seen) == {5}
+
+
+def test_a_probe_of_which_nothing_came_leaves_earlier_figures_alone(capsys, pictures, pretrained, interrupted):
+    figures = pictures / "figures.json"
+    figures.write_text("earlier")
+    code, told, _ = ask(capsys, "probe", *pretrained, "--protocol", "official", "--epochs", 9, "--out", figures)
+    assert code == 130 and "nothing of it was kept" in told and figures.read_text() == "earlier"
+
+
+def test_an_encoder_whose_run_is_not_at_its_end_is_told_so(capsys, pictures, pretrained):
+    for command in ("probe", "finetune"):
+        assert "was trained for" not in ask(capsys, command, *pretrained, "--shots", 2)[1]
+    assert ask(capsys, *pretrain(pictures, "--out", pictures / "half", "--max-minutes", 1e-9))[0] == 0
+    for command in ("probe", "finetune"):
+        code, told, _ = ask(capsys, command, *pretrained, "--checkpoint", pictures / "half", "--shots", 2)
+        assert code == 0 and told.startswith(f"the run in {pictures}/half was trained for 1 of 3 steps\n")
+
+
+def test_the_figures_of_fine_tuning_say_what_was_fine_tuned_on_what(capsys, pictures, pretrained):
+    assert ask(capsys, "finetune", *pretrained, "--epochs", 1, "--out", pictures / "tuned")[0] == 0
+    kept = json.loads((pictures / "tuned" / "figures.json").read_text())
+    assert (kept["data"], kept["checkpoint"]) == (f"folder:{pictures}", f"{pictures}/run")
 
 
 @pytest.mark.parametrize(

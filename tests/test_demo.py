@@ -2,13 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
+import torch
+from helpers import build, raw
 
 from minimim.commands import demo as module
 from minimim.commands.demo import Demo
 from minimim.config import TrainConfig
+from minimim.data import Images
+from minimim.errors import UserError
 from minimim.presets import PRESETS, Preset
+from minimim.train import save, train
+from minimim.train.checkpoint import NAME
 from minimim.train.interrupt import Interrupt
 
 pytestmark = pytest.mark.slow
@@ -55,6 +62,75 @@ def test_a_stopped_demo_goes_on_and_a_finished_one_starts_over(tiny, tmp_path, m
     fresh = results()
     assert resumed["resumed"] and not fresh["resumed"]
     assert fresh["linear_probe"] == resumed["linear_probe"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_demo_that_was_stopped_after_its_pretraining_goes_on_with_it(tiny, tmp_path, monkeypatch, before):
+    if before:  # a complete demo, whose results must not pass for those of the next
+        Demo(out=str(tmp_path)).run()
+    with monkeypatch.context() as stopping:
+        stopping.setattr(module.evaluate, "compare", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            Demo(out=str(tmp_path)).run()
+    kept = (tmp_path / NAME).stat().st_mtime_ns
+    assert Demo(out=str(tmp_path)).run() == 0
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (tmp_path / NAME).stat().st_mtime_ns == kept and results["resumed"] and results["steps"] == 16
+
+
+def pressed(*_, **__):
+    raise KeyboardInterrupt
+
+
+def finished(out):
+    train(build("mae"), Images(raw(16)), TrainConfig(epochs=1, batch_size=16), out=out, bar=False)
+
+
+def stopped(out):
+    with pytest.MonkeyPatch.context() as stopping:
+        stopping.setattr(Interrupt, "asked", lambda self, now: True)
+        Demo(out=str(out), seed=1).run()
+
+
+@pytest.mark.parametrize(
+    "leave, sentence",
+    [
+        (finished, "already holds a run, of another"),
+        (stopped, "already holds a run, of another seed than this demo's"),
+        (lambda out: save(out / NAME, build("mae")), "already holds a run, of another"),
+        (lambda out: (out / NAME).write_bytes(b"half a check"), "is damaged"),
+    ],
+)
+def test_a_demo_deletes_no_other_run(tiny, tmp_path, leave, sentence):
+    leave(tmp_path)
+    kept = (tmp_path / NAME).read_bytes()
+    with pytest.raises(UserError, match=f"{sentence}.*choose another --out"):
+        Demo(out=str(tmp_path)).run()
+    assert (tmp_path / NAME).read_bytes() == kept
+
+
+def test_a_file_in_place_of_the_folder_is_told_in_a_sentence(tiny, tmp_path):
+    (tmp_path / "README.md").write_text("a file")
+    with pytest.raises(UserError, match="README.md.* choose another --out"):
+        Demo(out=str(tmp_path / "README.md")).run()
+    assert (tmp_path / "README.md").read_text() == "a file"
+
+
+@pytest.mark.parametrize("name, classes", [("scenes", 5), ("fashion", 10)])  # the first scenes, and a part of all the others
+def test_labels_come_from_all_classes_of_a_set_that_may_lie_class_by_class(tiny, tmp_path, monkeypatch, name, classes):
+    monkeypatch.setitem(PRESETS, "sorted", replace(PRESETS["demo"], data=name))
+    monkeypatch.setattr(module.data, "load", lambda *_, **__: Images(raw(200), torch.arange(200) // 20))
+    monkeypatch.setattr(module, "LABELLED", 100)
+    seen = []
+
+    def look(method, labelled, *_, **__):
+        seen.extend(labelled.labels.tolist())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.evaluate, "compare", look)
+    with pytest.raises(KeyboardInterrupt):
+        Demo(out=str(tmp_path), preset="sorted").run()
+    assert len(seen) == 100 and set(seen) == set(range(classes))
 
 
 def test_another_seed_gives_another_run(tiny, tmp_path):

@@ -20,7 +20,11 @@ def commands(page):
     return [[word for word in shlex.split(line) if not word.startswith("$")] for line in lines]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_most_pages_show_commands():
+    assert {page.name for page in PAGES if commands(page)} >= {"README.md", "scale.md", "self-study.md"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_can_be_asked_for(page):
     for arguments in commands(page):
         command = parse(arguments)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import build, generator, toy
 
+from minimim.data import Images
 from minimim.diagnose import effective_rank
 from minimim.errors import UserError
 from minimim.evaluate import (
@@ -24,7 +25,7 @@ from minimim.evaluate import (
     sweep,
     table,
 )
-from minimim.evaluate.features import Features, standardise
+from minimim.evaluate.features import Features, check_labels, pixel_size, standardise
 from minimim.evaluate.probe import covariance, fit, predict, scores
 from minimim.evaluate.score import accuracy
 from minimim.methods import create
@@ -98,6 +99,36 @@ def test_raw_pixels_are_the_pixels():
     torch.testing.assert_close(features.x.view(3, 3, 16, 16) * 255, images.images.float())
 
 
+@pytest.mark.parametrize("size, small", [((64, 64), (32, 32)), ((96, 48), (32, 16)), ((4, 64), (2, 32)), ((32, 20), (32, 20))])
+def test_raw_pixels_of_larger_images_are_means_of_areas_at_32_pixels_a_side(size, small):
+    images = Images(torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=generator()))
+    x, times = raw_pixels(images).x.view(2, 3, *small), size[0] // small[0]
+    for row in range(small[0]):
+        for column in range(small[1]):
+            area = images.images[:, :, row * times : (row + 1) * times, column * times : (column + 1) * times]
+            torch.testing.assert_close(x[:, :, row, column], area.float().mean((2, 3)) / 255)
+    assert times > 1 or torch.equal(x, images.images.float() / 255)  # bit for bit
+
+
+def test_a_side_of_the_raw_pixels_is_never_none_and_never_more_than_32():
+    for height in range(1, 300, 7):
+        for width in range(1, 9000, 131):
+            assert 1 <= min(pixel_size(height, width)) <= max(pixel_size(height, width)) <= 32
+
+
+def test_images_are_read_by_as_many_processes_as_are_asked_for(monkeypatch):
+    seen, method, data = [], build("mae"), toy(12)
+
+    def watched(images, batch_size, device, workers):
+        seen.append(workers)
+        return images.images.split(batch_size)
+
+    monkeypatch.setattr("minimim.evaluate.features.in_order", watched)
+    compare(method, data, data, workers=3)
+    sweep(method.encoder, data, data, layers=[0], pools=["mean"], workers=3)
+    assert seen == [3] * (3 * 2 + 2)
+
+
 def test_standardise_uses_the_statistics_of_the_first_alone():
     train, test = cloud(50).x, cloud(20, seed=1).x
     train[:, 2] = test[:, 2] = 7.0  # says nothing
@@ -161,6 +192,13 @@ def test_images_that_cannot_be_judged_are_refused(error, name):
     assert "the test images have no labels" in error(evaluation, data(), without_labels(data()))
     assert "all of one class" in error(evaluation, one_class(data()), data())
     assert "numbers [5]" in error(evaluation, data(), relabelled(data(), 5))
+
+
+def test_a_class_that_no_train_image_has_is_told_by_its_name():
+    train, test = toy(), relabelled(toy(), 3)
+    test.classes = ("apple", "leaf", "sky", "zebra")
+    with pytest.raises(UserError, match=r"classes that no train image has \(zebra\)$"):
+        check_labels(train, test)
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)

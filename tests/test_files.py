@@ -204,6 +204,31 @@ def test_val_is_the_test_part_where_there_is_no_test(tmp_path):
         assert data.classes == ("apple", "sky") and data.labels.tolist() == ([0, 1] if split == "train" else [0, 0])
 
 
+@pytest.mark.parametrize("loose", [0, 3])
+def test_val_is_the_test_part_where_test_is_not_sorted_and_val_is(tmp_path, loose):
+    sorted_folder(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "val")
+    (tmp_path / "test" / ".thumbnails").mkdir(parents=True)
+    for i in range(loose):
+        picture(tmp_path / "test" / f"{i}.png")
+    train, test = (quiet(f"folder:{tmp_path}", split, image_size=4) for split in ("train", "test"))
+    assert train.labels.tolist() == [0, 0, 1, 1, 2, 2] and test.labels.tolist() == [2, 2] and whole(test.images[0], BLUE)
+
+
+def test_a_test_part_that_is_not_sorted_is_itself_where_val_is_no_better(tmp_path):
+    for part, colour in (("train", RED), ("test", GREEN), ("val", BLUE)):
+        picture(tmp_path / part / "1.png", colour)
+    assert whole(quiet(f"folder:{tmp_path}", "test", image_size=4).images[0], GREEN)
+
+
+def test_a_loose_picture_beside_sorted_ones_costs_the_labels_and_is_named(tmp_path):
+    picture(sorted_folder(tmp_path) / "test" / "cover.jpg")
+    for split in ("train", "test"):
+        with pytest.warns(UserWarning, match=rf"^{tmp_path}/test/cover\.jpg lies in the folder of no class, .* have no labels: move it") as told:
+            assert load(f"folder:{tmp_path}", split, image_size=4).labels is None
+        assert len(told) == 1 and told[0].filename == __file__
+
+
 def test_files_come_in_an_order_that_follows_from_their_names(tmp_path):
     names = ["b/1.png", "a/c/2.png", "a/b/3.png", "a/10.png", "a/9.png", "a-b/1.png", "B/1.png"]
     for name in names:

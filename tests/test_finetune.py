@@ -419,6 +419,47 @@ def test_an_old_run_is_not_overwritten_and_a_resumed_one_needs_its_folder(begun)
         tune(build("mae").encoder, resume=True)
 
 
+def test_it_is_judged_without_compiling_the_encoder_anew(monkeypatch):
+    model, calls = classifier(build("mae").encoder, 10, settings()), []
+    calling = type(model.encoder).__call__
+    monkeypatch.setattr(type(model.encoder), "__call__", lambda self, *args, **more: calls.append(self) or calling(self, *args, **more))
+    model({"image": toy(4).images, "label": toy(4).labels})
+    assert len(calls) == 1  # what `compile` takes the place of
+    judge(model.eval(), toy(4))
+    assert len(calls) == 1
+
+
+# What breaks while it is judged
+
+
+def test_images_are_judged_by_the_runs_own_workers_and_in_parts_as_it_trains(monkeypatch):
+    seen, in_order = [], classify.in_order
+    monkeypatch.setattr(classify, "in_order", lambda data, *how: seen.append(how) or in_order(data, *how))
+    tune(build("mae").encoder, workers=7)
+    tune(build("mae").encoder, workers=0, accumulate=4)
+    assert seen == [(500, torch.device("cpu"), 7), (125, torch.device("cpu"), 0)]
+
+
+@pytest.mark.parametrize("error, says", [
+    (torch.OutOfMemoryError("CUDA out of memory."), "does not hold 500 images at once.* with --accumulate 2 .* 250 at once, and --resume goes on$"),
+    (RuntimeError("DataLoader worker (pid 4711) is killed by signal: Killed. "), "has died .*lower --workers, now 2, and go on with --resume$"),
+])  # fmt: skip
+def test_what_breaks_while_it_is_judged_is_told_and_its_advice_goes_on(error, says, tmp_path, monkeypatch):
+    scores = Classifier.scores
+
+    def breaks(self, images):
+        if not self.training:
+            raise error
+        return scores(self, images)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "scores", breaks)
+        with pytest.raises(UserError, match=says) as told:
+            tune(build("mae").encoder, tmp_path)
+        assert told.value.__cause__ is error and f"the last good checkpoint is {tmp_path}" in str(told.value)
+    assert tune(build("mae").encoder, tmp_path, resume=True, accumulate=2, workers=0).n == 12
+
+
 # And loaded again
 
 

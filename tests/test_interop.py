@@ -202,6 +202,36 @@ def test_weights_of_no_known_size_are_refused_in_a_sentence(error, name):
     assert says in error(interop.method_for, weights())
 
 
+MORE = {
+    "DINOv2's layer scale": (lambda: timm(build_mae()) | {"blocks.0.ls1.gamma": torch.ones(128)}, "blocks.0.ls1.gamma"),
+    "norms of queries": (lambda: timm(build_mae()) | {"blocks.3.attn.q_norm.weight": torch.ones(32)}, "blocks.3.attn.q_norm.weight"),
+    "a norm before the blocks": (lambda: official(build_mae()) | {"norm_pre.weight": torch.ones(128)}, "norm_pre.weight"),
+    "registers": (lambda: timm(build_mae()) | {"reg_token": torch.ones(1, 4, 128)}, "reg_token"),
+    "Hugging Face's layer scale": (
+        lambda: bare(hugging_face(build_mae())) | {"encoder.layer.0.layer_scale1.lambda1": torch.ones(128)},
+        "blocks.0.layer_scale1.lambda1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_an_encoder_that_has_more_to_it_than_ours_is_refused(error, name):
+    weights, named = MORE[name]
+    assert f"these weights have {named}, which this library's encoder has not" in error(interop.method_for, weights())
+
+
+@pytest.mark.parametrize("spell, more", [
+    (timm, ("head.weight", "head.bias", "fc_norm.weight")),
+    (official, ("head.weight", "decoder_extra")),
+    (hugging_face, ("vit.pooler.dense.weight", "classifier.weight")),
+    (lambda m: bare(hugging_face(m)), ("pooler.dense.weight", "embeddings.mask_token")),
+])  # fmt: skip
+def test_what_stands_behind_the_encoder_may_be_left_out(spell, more):
+    trained = build_mae()
+    method = interop.method_for(spell(trained) | {name: torch.ones(1) for name in more})
+    assert_same(method.encoder.state_dict(), trained.encoder.state_dict())
+
+
 # Files
 
 

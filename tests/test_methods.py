@@ -66,6 +66,37 @@ def test_patches_must_divide_the_image(name):
         build(name).eval()(torch.randn(2, 3, 16, 18))
 
 
+@pytest.mark.parametrize(
+    "name, option, value, sentence",
+    [
+        ("ibot", "mask_ratio", 0.3, "mask_ratio is 2 numbers, such as 0.1 0.5, not 0.3"),
+        ("ibot", "momentum", 0.99, "momentum is 2 numbers"),
+        ("data2vec", "momentum", 0.99, "momentum is 2 numbers"),
+        ("mae", "crop_scale", 0.5, "crop_scale is 2 numbers"),
+        ("simmim", "crop_scale", (0.2, 0.5, 1.0), "crop_scale is 2 numbers"),
+        ("mae", "decoder_depth", 1.5, "decoder_depth must be a whole number of 0 or more, not 1.5"),
+        ("mae", "decoder_dim", 0, "decoder_dim must be a whole number of 1 or more, not 0"),
+        ("mae", "decoder_heads", 5, "a decoder of width 64 cannot be shared out among 5 heads"),
+        ("mae", "channels", 1.5, "channels must be a whole number of 1 or more"),
+        ("simmim", "unit", -1, "unit must be a whole number of 1 or more"),
+        ("ibot", "prototypes", 2.5, "prototypes must be a whole number of 1 or more"),
+        ("data2vec", "layers", 9, "layers=9 is more than the 4 blocks"),
+        ("hpm", "patch_size", -4, "patch_size must be a whole number of 1 or more, not -4"),
+        ("hpm", "image_size", (32, 32, 32), "image_size is 2 numbers"),
+        ("hpm", "image_size", 0, "image_size must be a whole number of 1 or more, not 0"),
+    ],
+)
+def test_an_option_is_of_the_kind_of_its_default(name, option, value, sentence):
+    with pytest.raises(UserError, match=sentence):
+        create(name, **{option: value})
+
+
+def test_an_option_may_be_a_list_and_a_crop_none_and_a_decoder_may_have_no_blocks():
+    method = build("mae", crop_scale=[0.5, 1.0], decoder_depth=0)
+    assert not len(method.decoder.blocks) and method(raw()).loss.isfinite()
+    assert build("mae", crop_scale=None)(raw()).loss.isfinite() and build("data2vec", layers=4).target.count == 4
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("ratio", [-0.5, 0, 1, 75])
 def test_a_mask_ratio_lies_between_zero_and_one(name, ratio):

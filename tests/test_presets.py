@@ -254,7 +254,7 @@ def test_every_preset_can_be_seen_to_work(capsys, monkeypatch, name):
     common, batch = ("--preset", name, "--fast", "--epochs", 1, "--device", "cpu"), ("--batch-size", 16)
     for stage, more, says in [
         ("pretrain", batch, f"next: minimim probe --preset {name} --fast --floors"),
-        ("probe", ("--protocol", "both", "--out", "probe.json"), "official protocol"),
+        ("probe", ("--protocol", "both", "--floors", "--out", "probe.json"), "official protocol"),
         ("finetune", ("--out", "tuned", *batch), "fine-tuned from the pretrained encoder"),
     ]:
         code, told, _ = ask(capsys, stage, *common, *more)
@@ -262,6 +262,7 @@ def test_every_preset_can_be_seen_to_work(capsys, monkeypatch, name):
         stand_in = f"{PRESETS[name].data} is not on this machine: the bundled scenes stand in" in told
         assert stand_in == (PRESETS[name].data != "scenes"), stage
     figures = json.loads(Path("probe.json").read_text())["figures"]
-    assert set(figures) == {"linear_probe", "knn", "official"} and figures["knn"]["pretrained"]["n"] == 32
+    assert set(figures) == {"linear_probe", "knn", "official"} and set(figures["knn"]) == {"pretrained", "random_init", "raw_pixels"}
+    assert figures["knn"]["pretrained"]["n"] == 32
     kept = json.loads(Path("tuned/figures.json").read_text())
     assert kept["config"] == json.loads(json.dumps(asdict(replace(preset(name, fast=True).finetune, epochs=1.0, batch_size=16, device="cpu"))))

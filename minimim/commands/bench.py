@@ -56,19 +56,30 @@ class Bench:
 
     def run(self) -> int:
         """Print images/s for each setting, the middle of all rounds with the slowest and the fastest; what to ask for; and
-        of the fastest its operations a second, how its step's time divides, and on CUDA its memory."""
+        of the fastest its operations a second, how its step's time divides, and on CUDA its memory. A setting that cannot be timed
+        is told and left out; raises UserError where that is every one."""
+        if self.rounds < 1:
+            raise UserError(f"rounds must be 1 or more, not {self.rounds}")
         device, what = pick_device(self.device), self.wanted()
         batch, parts = what.train.batch_size, what.train.accumulate
         cut = f" in {parts} parts" if parts > 1 else ""
         print(f"{what.method} {what.size}/{what.patch_size}, batch {batch}{cut}, {device}, {torch.get_num_threads()} threads")
-        found = {}
+        found, failed = {}, {}
         for name in self.precisions(device):
             for compiled in (False, True)[: 1 + self.compile]:
                 flags = f"--precision {name}" + " --compile" * compiled
-                with explained(what.train, device, None):
-                    found[flags] = timed = time_setting(what, device, dtype_of(name, device), compiled, self.rounds)
+                try:
+                    with explained(what.train, device, None):
+                        found[flags] = timed = time_setting(what, device, dtype_of(name, device), compiled, self.rounds)
+                except UserError as error:  # such as fp32 that takes more memory than there is, where bf16 may do
+                    failed[flags] = str(error)  # the words alone: the error itself would hold on to the memory
+                    continue
                 rate = statistics.median(timed.rates)
                 print(f"  {flags:28} {rate:9.1f} images/s ({timed.rates[0]:.1f} to {timed.rates[-1]:.1f})")
+        if not found:
+            raise UserError(next(iter(failed.values())))
+        for flags, why in failed.items():
+            print(f"  {flags:28} not timed: {why}")
         best = max(found, key=lambda flags: statistics.median(found[flags].rates))
         work = flops(what, device)
         rate, product = work * statistics.median(found[best].rates), found[best].product

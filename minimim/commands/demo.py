@@ -10,10 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from minimim import data, evaluate, methods
 from minimim.commands.probe import write_json
-from minimim.config import option
+from minimim.config import TrainConfig, option
 from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate.compare import Scores
@@ -23,8 +24,10 @@ from minimim.show import fill_in, report
 from minimim.train import checkpoint, train
 from minimim.train.loop import Run
 from minimim.train.processes import pick_device
+from minimim.train.state import FREE, plain
 
 LABELLED = 10_000  # training images whose labels the probes may see
+RESULTS = "results.json"  # written last of all
 ROWS = ("pretrained", "random_init", "raw_pixels")
 MEANING = {
     "pretrained": "the encoder, pretrained without labels",
@@ -58,16 +61,14 @@ class Demo:
         torch.manual_seed(mix(self.seed))
         sizes = {"image_size": base.image_size, "patch_size": base.patch_size, "size": base.size}
         method = methods.create(base.method, **sizes, **base.options)
-        resume = unfinished(out, self.seed)
-        if not resume:
-            (out / checkpoint.NAME).unlink(missing_ok=True)
+        resume = goes_on(out, method, config)
         with timed(seconds, "pretrain"):
             run = train(method, images, config, out=out, resume=resume)
         if not run.finished:
             say(f"stopped after {run.steps} of {run.total} steps: the same command goes on from there")
             return 130
 
-        labelled = images.take(slice(0, LABELLED))
+        labelled = images.take(some(len(images), base.data))
         say(f"3/4  probing with {len(labelled):,} labels: linear and k-NN, on the encoder, its random start, and raw pixels")
         with timed(seconds, "evaluate"):
             scores = evaluate.compare(method, labelled, test, seed=mix(self.seed))
@@ -76,7 +77,7 @@ class Demo:
             results = self.results(scores, run, seconds, resume)
             write(out / "report.html", self.report(method, test, run, scores, results))
         results["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
-        write_json(str(out / "results.json"), results)
+        write_json(str(out / RESULTS), results)
         print(f"\n{evaluate.table(scores)}\n\nthe report: {out / 'report.html'}")
         return 0
 
@@ -129,13 +130,40 @@ class Demo:
         )
 
 
-def unfinished(out: Path, seed: int) -> bool:
-    """Whether a demo of this seed was stopped on its way."""
-    try:
-        _, about = checkpoint.read(out)
-    except UserError:
+def goes_on(out: Path, method: Method, config: TrainConfig) -> bool:
+    """Whether this demo was begun in a folder and stopped on its way, in its pretraining or after it. A demo that came to its
+    end, with whatever seed, makes room for a new one.
+
+    Raises UserError where any other run lies there.
+    """
+    if not (out / checkpoint.NAME).exists():
         return False
-    return about.get("config", {}).get("seed") == seed and about.get("step", 0) < about.get("total", 0)
+    try:
+        _, then = checkpoint.read(out)
+    except UserError as error:
+        raise UserError(f"{error}; move it away, or choose another --out") from error
+    other = differing(then, {"spec": method.spec, "config": asdict(config)})
+    if not other - {"seed"} and (out / RESULTS).exists():
+        for name in (checkpoint.NAME, RESULTS):
+            (out / name).unlink()
+        return False
+    if other:
+        raise UserError(f"{out} already holds a run, of another {min(other)} than this demo's: move it away, or choose another --out")
+    return True
+
+
+def differing(then: dict, now: dict) -> set[str]:
+    """The names of the settings in which a saved run and this one differ, and that belong to the run itself."""
+    was, asked = ({"method": about.get("spec"), **(about.get("config") or {})} for about in (then, plain(now)))
+    return {name for name in asked if name not in FREE and was.get(name) != asked[name]}
+
+
+def some(count: int, name: str) -> slice | Tensor:
+    """The places of the images whose labels the probes may see. Scenes are drawn in no order, so the first are as good as any;
+    other sets may lie class by class."""
+    if name == "scenes":
+        return slice(0, LABELLED)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:LABELLED]
 
 
 def peak_memory() -> int | None:

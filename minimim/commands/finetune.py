@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from minimim.commands.pretrain import chosen
-from minimim.commands.probe import labelled, ready, write_json
+from minimim.commands.probe import labelled, origin, ready, source, write_json
 from minimim.config import option
 from minimim.draws import mix
+from minimim.errors import UserError
 from minimim.evaluate import FinetuneConfig, finetune
 from minimim.methods import create
 from minimim.processes import rank
@@ -36,6 +37,8 @@ class Finetune:
 
     def run(self) -> int:
         """Print the test accuracy, and write it where it was asked for."""
+        if self.train.get("probe_every"):
+            raise UserError("--probe-every looks at a pretraining on its way, and has no part in fine-tuning: leave it out")
         join(pick_device(self.train.get("device", "auto")))
         first = rank() == 0
         base = chosen(self.preset, self.fast, self.data)
@@ -57,5 +60,7 @@ class Finetune:
             start = "random weights" if self.scratch else self.weights or self.checkpoint or "the pretrained encoder"
             print(f"fine-tuned from {start}: {score} on {score.n} test images, after {score.details['steps']} steps")
             if self.out:
-                write_json(f"{self.out}/figures.json", {"config": asdict(config), "shots": self.shots, "scratch": self.scratch, "figures": asdict(score)})
+                names = {"data": source(self, base), "checkpoint": origin(self)}
+                about = {"config": asdict(config), "shots": self.shots, "scratch": self.scratch}
+                write_json(f"{self.out}/figures.json", {**names, **about, "figures": asdict(score)})
         return 0

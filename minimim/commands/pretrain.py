@@ -34,19 +34,19 @@ class Pretrain:
     train: dict = field(default_factory=dict)  # changes to the TrainConfig
 
     def run(self) -> int:
-        """Train, save, and say what can be done next."""
+        """Train, save, and say what can be done next. Returns 130 where Ctrl-C ended it: what was to follow had better not."""
         join(pick_device(self.train.get("device", "auto")))
         base = chosen(self.preset, self.fast, self.data)
-        if base and self.image_size:
+        if base and self.image_size is not None:
             base = replace(base, image_size=self.image_size, read_size=None)
-        name = self.method or (base.method if base else "mae")
+        name = given(self.method, base.method if base else "mae")
         own = base if base and name == base.method else None  # another method keeps neither options nor schedule
         methods.options(name)  # an unknown method is told before anything is read
         first, out = rank() == 0, self.out or place(self.preset, self.fast)
         if base:
             images, shape = images_of(base, "pretrain", crops=True), base.image_size
         else:
-            images = load(self.data or "scenes", "train", image_size=self.image_size)
+            images = load(given(self.data, "scenes"), "train", image_size=self.image_size)
             shape = tuple(images[0].shape[-2:] if hasattr(images, "files") else images.images.shape[-2:])
         options = {**(own.options if own else {}), **self.options}
         if not hasattr(images, "files") and images.images.shape[1] != 3:
@@ -55,8 +55,8 @@ class Pretrain:
         method = methods.create(
             name,
             image_size=shape,
-            patch_size=self.patch_size or (base.patch_size if base else default_patch(*shape)),
-            size=self.size or (base.size if base else "micro"),
+            patch_size=given(self.patch_size, base.patch_size if base else default_patch(*shape)),
+            size=given(self.size, base.size if base else "micro"),
             **options,
         )
         config = settled(own.train if own else method.defaults, **self.train)
@@ -66,7 +66,7 @@ class Pretrain:
         leave()
         if first:
             self.report(run, out, base)
-        return 0
+        return 130 if run.by_hand and not run.finished else 0
 
     def report(self, run: Run, out: str, base: Preset | None) -> None:
         """One or two lines about how the run ended."""
@@ -99,6 +99,11 @@ def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
     return base
 
 
+def given(value, otherwise):
+    """What was asked for, be it nought or an empty word: only what was not asked for at all is filled in."""
+    return otherwise if value is None else value
+
+
 def place(name: str | None, fast: bool) -> str:
     """The folder of a pretraining, where none was asked for."""
     return f"runs/{name or 'pretrain'}" + "-fast" * fast
@@ -111,11 +116,16 @@ def default_patch(height: int, width: int) -> int:
 
 
 def watch(images, config):
-    """The monitor of a run, where one is wanted: k-NN and effective rank on up to 4,000 images that have labels."""
+    """The monitor of a run, where one is wanted: k-NN and effective rank on up to 4,000 images that have labels, three in four
+    to know and the rest to judge by. Raises UserError for images without labels, and for too few to tell classes apart."""
     if not config.probe_every:
         return None
     if images.labels is None:
         raise UserError("probe_every needs labels to look at, and these images have none: set it to 0, or sort them into folders")
     picks = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:4000]
     cut = len(picks) * 3 // 4
-    return evaluate.monitor(images.take(picks[:cut]), images.take(picks[cut:]))
+    known, asked = picks[:cut], picks[cut:]
+    asked = asked[torch.isin(images.labels[asked], images.labels[known])]  # of many classes, some are not among the known
+    if len(images.labels[known].unique()) < 2 or not len(asked):
+        raise UserError("probe_every needs two classes or more, with several images each, to tell apart: set it to 0, or give more images")
+    return evaluate.monitor(images.take(known), images.take(asked))

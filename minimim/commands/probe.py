@@ -1,7 +1,7 @@
 """minimim probe"""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from minimim import data, evaluate, interop
@@ -10,13 +10,19 @@ from minimim.config import option
 from minimim.data.images import few
 from minimim.errors import UserError, unknown
 from minimim.evaluate import OfficialConfig, Score
+from minimim.evaluate.features import check_labels, pixel_size
 from minimim.methods import Method
 from minimim.presets import Preset, images_of
 from minimim.processes import rank
-from minimim.train import load, settled
+from minimim.train import checkpoint, load, settled
 from minimim.train.processes import join, leave, pick_device
 
 PROTOCOLS = ("cached", "official", "both")
+IDLE = {  # what would be ignored beside each of these, and what to do instead
+    "--protocol cached": (("epochs", "batch_size", "accumulate"), "ask for --protocol official or both"),
+    "--protocol official": (("floors", "layer"), "ask for --protocol both"),
+    "--sweep": (("floors", "layer", "pool"), "probe without --sweep"),
+}
 
 
 @dataclass
@@ -31,6 +37,9 @@ class Probe:
     fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
     protocol: str = option("cached", "cached: features once, the best linear map found; official: as papers do, with crops and LARS; or both")
     epochs: float | None = option(None, "of the official protocol (90)")
+    batch_size: int | None = option(None, "images a step of the official protocol (512, or as the preset has it)")
+    accumulate: int | None = option(None, "parts into which such a batch is cut when it does not fit (1)")
+    workers: int | None = option(None, "processes that read images, for data that does not fit in memory")
     floors: bool = option(False, "also probe raw pixels and the same encoder with random weights (cached)")
     layer: int = option(-1, "the block that the features are taken after; -1 is the last (cached)")
     pool: str | None = option(None, "mean of the patches, or cls (cached: mean; official: cls, where there is one)")
@@ -44,35 +53,57 @@ class Probe:
         """Print a table, and write it where it was asked for."""
         if self.protocol not in PROTOCOLS:
             raise unknown("protocol", self.protocol, PROTOCOLS)
+        self.refuse_idle()
         join(pick_device(self.device))
         base = chosen(self.preset, self.fast, self.data)
         method = ready(self, self.device)
         train, test = labelled(self, base, method, self.seed)
+        check_labels(train, test)
         tell(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
         figures, score = {}, None
         if self.sweep:
             figures["sweep"] = self.every_layer(method, train, test)
         elif self.protocol != "official":
             scores = evaluate.compare(
-                method, train, test, with_floors=self.floors, layer=self.layer, pool=self.pool or "mean", seed=self.seed
+                method,
+                train,
+                test,
+                with_floors=self.floors,
+                layer=self.layer,
+                pool=self.pool or "mean",
+                seed=self.seed,
+                workers=self.workers,
             )
             tell(evaluate.table(scores))
+            height, width = pixel_size(*method.spec["image_size"])
+            if self.floors and (height, width) != tuple(method.spec["image_size"]):
+                tell(f"raw pixels: at {height}×{width}")
             figures |= {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
         if self.protocol != "cached":
             score = self.official(method, train, test, base)
             tell(f"{'official protocol':18}{score or 'stopped before its end: nothing of it was kept'!s:>14}")
         if score:
             figures["official"] = asdict(score)
-        if self.out and rank() == 0:
+        if self.out and figures and rank() == 0:
             write_json(self.out, {"probe": asdict(self), "figures": figures})
         leave()
         return 0 if score or self.protocol == "cached" else 130
+
+    def refuse_idle(self) -> None:
+        """Raise UserError for an option that would be ignored beside another."""
+        defaults = {f.name: f.default for f in fields(self)}
+        for beside in (f"--protocol {self.protocol}", *["--sweep"] * self.sweep):
+            idle, instead = IDLE.get(beside, ((), ""))
+            for name in idle:
+                if getattr(self, name) != defaults[name]:
+                    raise UserError(f"--{name.replace('_', '-')} has no part in {beside}: leave it out, or {instead}")
 
     def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
         """The linear probe as papers do it."""
         pool = self.pool or ("mean" if method.encoder.cls_token is None else "cls")
         config = base.probe if base else OfficialConfig()
-        config = settled(config, pool=pool, seed=self.seed, device=self.device, epochs=self.epochs)
+        asked = {name: getattr(self, name) for name in ("seed", "device", "epochs", "batch_size", "accumulate", "workers")}
+        config = settled(config, pool=pool, **asked)
         if base and base.read_size and config.crop < 1:
             train, _ = labelled(self, base, method, self.seed, crops=True)
         return evaluate.official_probe(method.encoder, train, test, config)
@@ -80,7 +111,7 @@ class Probe:
     def every_layer(self, method: Method, train, test) -> list[dict]:
         """The cached protocol after every block."""
         pools = ("mean", "cls") if method.encoder.cls_token is not None else ("mean",)
-        rows = evaluate.sweep(method.encoder, train, test, pools=pools)
+        rows = evaluate.sweep(method.encoder, train, test, pools=pools, workers=self.workers)
         tell(f"{'layer':>5} {'pool':>5} {'linear probe':>15} {'k-NN':>15}   (chosen by: held-out part of train)")
         for row in rows:
             held_out = row["linear_probe"].details["held_out"]
@@ -89,12 +120,21 @@ class Probe:
 
 
 def ready(command, device: str) -> Method:
-    """The trained method that a command names, on its device."""
+    """The trained method that a command names, on its device. Says so where its run had not come to its end."""
+    path = origin(command)
     if command.weights:
-        method = interop.method_for(interop.load_file(command.weights))
-    else:
-        method = load(command.checkpoint or place(command.preset, command.fast))
+        return interop.method_for(interop.load_file(path)).to(pick_device(device))
+    method, about = load(path), checkpoint.read(path)[1]
+    if about.get("step", 0) < about.get("total", 0):
+        tell(f"the run in {path} was trained for {about['step']} of {about['total']} steps")
     return method.to(pick_device(device))
+
+
+def origin(command) -> str:
+    """Where the trained weights of a command lie. Raises UserError where two places are named."""
+    if command.weights and command.checkpoint:
+        raise UserError("--weights and --checkpoint both say where the encoder comes from: give one of the two")
+    return command.weights or command.checkpoint or place(command.preset, command.fast)
 
 
 def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
@@ -106,8 +146,15 @@ def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: 
         base = replace(base, image_size=size, read_size=read_size)
         train, test = images_of(base, "train", crops=crops), images_of(base, "test")
     else:
-        train, test = (data.load(command.data or "scenes", split, image_size=size) for split in ("train", "test"))
+        train, test = (data.load(source(command, base), split, image_size=size) for split in ("train", "test"))
     return few(train, command.shots, seed=seed) if command.shots else train, test
+
+
+def source(command, base: Preset | None) -> str:
+    """The name of the images that a command reads."""
+    if base:
+        return base.data
+    return "scenes" if command.data is None else command.data
 
 
 def tell(text: str) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice, tee
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from torch.utils.data import DataLoader
 from minimim.data.images import Images
 from minimim.data.views import Inputs
 from minimim.draws import mix
+
+PIECE = 512  # images that one reading process fetches at once: of a larger batch each reads a part
 
 
 @lru_cache(maxsize=4)
@@ -76,16 +79,18 @@ def in_order(data, batch_size: int, device="cpu", workers: int | None = None) ->
 
 
 def on_the_way(data, wanted, device: torch.device, workers: int) -> Iterator[Tensor]:
-    """Images that are read by worker processes while the device computes."""
+    """Images that are read by worker processes while the device computes. wanted: lists of their places, one a batch."""
+    wanted, told = tee(wanted)
     loader = DataLoader(
         data,
-        batch_sampler=wanted,
+        batch_sampler=(ids[i : i + PIECE] for ids in wanted for i in range(0, len(ids), PIECE)),
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=patient,
         generator=torch.Generator(),  # the loader's own draws must not touch the global ones
     )
-    return (images.to(device, non_blocking=True) for images in loader)
+    pieces = (images.to(device, non_blocking=True) for images in loader)
+    return (torch.cat(list(islice(pieces, -(-len(ids) // PIECE)))) for ids in told)
 
 
 def patient(_worker: int) -> None:

@@ -80,7 +80,8 @@ def read_image(source, size: tuple[int, int]) -> Tensor:
 def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = None) -> Images | OnDisk:
     """The pictures under a folder, those of its `train` or `test` part when it has one; `val` stands in for `test`.
 
-    Labels are the names of the folders that hold the pictures; a folder with pictures of its own has none.
+    Labels are the names of the folders that hold the pictures; a folder with pictures of its own has none, and where its
+    parts also have folders of classes, a warning names one of those that lie loose.
     in_memory: by default, whether they take at most 4 GiB. What is read into memory leaves broken pictures out, named and
     counted; what stays on disk is only listed, and OnDisk deals with a broken one when it meets it.
     Raises UserError for a folder or a part that is not there or holds no picture.
@@ -91,21 +92,36 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
         kinds = ", ".join(IMG_EXTENSIONS)
         raise UserError(f"{parts[split]} holds no pictures: files that end in {kinds} were looked for, in all its folders")
     classes = sorted({name for by_class in found.values() for name in by_class})
+    if len(parts) > 1 and len(classes) > 1 and "" in classes:
+        loose = next(by_class[""][0] for by_class in found.values() if "" in by_class)
+        lost = f"so the pictures of {path} have no labels: move it into one, or away"
+        warnings.warn(f"{loose} lies in the folder of no class, {lost}", stacklevel=3)
     return as_images(found[split], () if "" in classes else tuple(classes), size, parts[split], in_memory)
 
 
 def part_folders(path, split: str) -> dict[str, Path]:
-    """The folders of a set's parts, train and test; a folder without parts is all train. Raises UserError for no `split`."""
+    """The folders of a set's parts, train and test; a folder without parts is all train. `val` is the test part where there
+    is no `test`, or where that one has no folders of classes and `val` has. Raises UserError for no `split`."""
     if not str(path):
         raise UserError("a folder of pictures needs its path, as folder:PATH")
     top = Path(path).expanduser()
     if not top.is_dir():
         raise UserError(f"there is no folder {top}: give the path of a folder with pictures, as folder:PATH")
-    places = {"train": top / "train", "test": top / "test" if (top / "test").is_dir() else top / "val"}
-    parts = {part: place for part, place in places.items() if place.is_dir()} or {"train": top}
+    test, val = top / "test", top / "val"
+    if not test.is_dir() or has_folders(val) and not has_folders(test):
+        test = val
+    parts = {part: place for part, place in (("train", top / "train"), ("test", test)) if place.is_dir()} or {"train": top}
     if split not in parts:
         raise UserError(f"{top} has no part '{split}': put pictures in {top}/train/CLASS/ and {top}/test/CLASS/ (or val/CLASS/)")
     return parts
+
+
+def has_folders(place: Path) -> bool:
+    """Whether there are folders in a folder, as classes are."""
+    if not place.is_dir():
+        return False
+    with os.scandir(place) as entries:
+        return any(entry.is_dir() and not entry.name.startswith(".") for entry in entries)
 
 
 def list_images(base: Path) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 papers do it. So both can be stopped and resumed, cut into parts, and spread over processes, like any other run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,9 @@ from minimim.methods import Output
 from minimim.processes import rank, summed, together, world
 from minimim.train import TrainConfig, train
 from minimim.train.processes import join, pick_device
+from minimim.train.trouble import explained
+
+JUDGED = 500  # images at once
 
 
 class Classifier(nn.Module):
@@ -47,7 +51,8 @@ class Classifier(nn.Module):
     def scores(self, images: Tensor) -> Tensor:
         """(B, C, H, W), raw or normalised → (B, classes)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.encoder(images).pooled(self.pool)  # (B, D)
+            look = self.encoder if self.training else self.encoder.forward  # what is judged once is not worth compiling anew
+            features = look(images).pooled(self.pool)  # (B, D)
         return self.head(features.float() if self.frozen else features)
 
     def forward(self, inputs, *, noise=None, progress: float = 0.0, generator=None) -> Output:
@@ -86,22 +91,29 @@ def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resum
 
     details: steps, and the train loss of the last ones. A batch larger than the data is cut to it.
     """
-    join(pick_device(config.device))
+    device = pick_device(config.device)
+    join(device)
     run = train(model, data, config, out=out, resume=resume, bar=bar)
     if not run.finished:
         return None
     losses = [line["loss"] for line in run.history if "loss" in line]
-    return judge(model.eval(), test, steps=run.total, loss=losses[-1])
+    at_once = max(1, JUDGED // config.accumulate)
+    here = replace(config, batch_size=JUDGED * world())  # a lack of memory is told of the images that are judged
+    with explained(here, device, run.path):
+        return judge(model.eval(), test, at_once=at_once, workers=config.workers, steps=run.total, loss=losses[-1])
 
 
 @torch.no_grad()
-def judge(model: Classifier, test, **details) -> Score:
-    """Test accuracy; each process looks at its own part of the images, with the first one's running statistics."""
+def judge(model: Classifier, test, *, at_once: int = JUDGED, workers: int | None = None, **details) -> Score:
+    """Test accuracy; each process looks at its own part of the images, with the first one's running statistics.
+
+    at_once: images; workers: as `in_order` has them.
+    """
     device = next(model.parameters()).device
     for buffer in model.buffers() if together() else ():
         dist.broadcast(buffer, 0)
     own = rows(len(test), rank(), world())
-    parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), 500, device)]
+    parts = [model.scores(x).argmax(dim=1) for x in in_order(test.take(own), at_once, device, workers)]
     predicted = torch.zeros(len(test), dtype=torch.long, device=device)
     predicted[own] = torch.cat(parts)
     return accuracy(summed(predicted).cpu(), test.labels, **details)

@@ -28,11 +28,11 @@ def workplace(module: nn.Module) -> torch.device:
     return device if device.type == "cuda" else torch.device("cpu")
 
 
-def floors(method: Method, train, test, *, layer: int = -1, pool: str = "mean", seed: int = 0) -> dict:
+def floors(method: Method, train, test, *, layer=-1, pool="mean", seed: int = 0, workers: int | None = None) -> dict:
     """Features that nothing was learnt for: {"random_init": (train, test), "raw_pixels": (train, test)}.
 
-    The random encoder is the method's own, as `create` makes it, from this seed. Raises UserError for a method that was
-    put together by hand.
+    The random encoder is the method's own, as `create` makes it, from this seed; the pixels are at most 32 a side, as
+    `raw_pixels` has them. Raises UserError for a method that was put together by hand.
     """
     if method.spec is None:
         raise UserError(
@@ -43,16 +43,17 @@ def floors(method: Method, train, test, *, layer: int = -1, pool: str = "mean", 
         torch.manual_seed(seed)
         fresh = create(**method.spec).encoder.to(next(method.parameters()).device)
     return {
-        "random_init": tuple(extract(fresh, images, layer=layer, pool=pool) for images in (train, test)),
-        "raw_pixels": tuple(raw_pixels(images) for images in (train, test)),
+        "random_init": tuple(extract(fresh, images, layer=layer, pool=pool, workers=workers) for images in (train, test)),
+        "raw_pixels": tuple(raw_pixels(images, workers=workers) for images in (train, test)),
     }
 
 
-def compare(method: Method, train, test, *, with_floors=True, layer: int = -1, pool: str = "mean", seed: int = 0) -> Scores:
-    """Linear probe and k-NN of a pretrained method's encoder, and of its floors, on labelled Images."""
-    rows = {"pretrained": tuple(extract(method.encoder, images, layer=layer, pool=pool) for images in (train, test))}
+def compare(method: Method, train, test, *, with_floors=True, seed: int = 0, **how) -> Scores:
+    """Linear probe and k-NN of a pretrained method's encoder, and of its floors, on labelled Images. how: layer, pool and
+    workers, as `extract` has them."""
+    rows = {"pretrained": tuple(extract(method.encoder, images, **how) for images in (train, test))}
     if with_floors:
-        rows |= floors(method, train, test, layer=layer, pool=pool, seed=seed)
+        rows |= floors(method, train, test, seed=seed, **how)
     return scored(rows, workplace(method))
 
 
@@ -66,7 +67,7 @@ def table(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls")) -> list[dict]:
+def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls"), workers: int | None = None) -> list[dict]:
     """Every layer under every pooling: rows of layer, pool, linear_probe and knn.
 
     To choose one, compare `linear_probe.details["held_out"]`, which the test set had no part in.
@@ -74,7 +75,7 @@ def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls")
     rows = []
     for layer in layers if layers is not None else range(encoder.depth):
         for pool in pools:
-            pair = [extract(encoder, images, layer=layer, pool=pool) for images in (train, test)]
+            pair = [extract(encoder, images, layer=layer, pool=pool, workers=workers) for images in (train, test)]
             rows.append({"layer": layer, "pool": pool, **{kind: each["it"] for kind, each in scored({"it": pair}, workplace(encoder)).items()}})
     return rows
 

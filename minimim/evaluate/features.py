@@ -4,10 +4,13 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minimim.data.batches import in_order
 from minimim.errors import UserError
+
+SIDE = 32  # pixels, of the raw pixels' longer side
 
 
 @dataclass
@@ -32,23 +35,36 @@ class Features:
 
 
 @torch.no_grad()
-def extract(encoder: nn.Module, images, *, layer: int = -1, pool: str = "mean", batch_size: int = 200) -> Features:
+def extract(encoder: nn.Module, images, *, layer=-1, pool="mean", batch_size=200, workers: int | None = None) -> Features:
     """The features of a set of Images (or OnDisk), by anything that has `features(images, layer, pool)`.
 
     pool: mean, cls, or patches for all tokens, which take 4·N·D bytes an image: 320 MB for 10,000 images of 64 tokens of
-    width 128. The encoder works where it is, in eval mode, and is left as it was found.
+    width 128. workers: as `in_order` has them. The encoder works where it is, in eval mode, and is left as it was found.
     """
     parameter, training = next(encoder.parameters()), encoder.training
     encoder.eval()
-    rows = [encoder.features(x, layer=layer, pool=pool).float().cpu() for x in in_order(images, batch_size, parameter.device)]
+    stream = in_order(images, batch_size, parameter.device, workers)
+    rows = [encoder.features(x, layer=layer, pool=pool).float().cpu() for x in stream]
     encoder.train(training)
     return Features(torch.cat(rows), images.labels, f"{fingerprint(encoder)}, layer {layer}, {pool}")
 
 
-def raw_pixels(images, batch_size: int = 200) -> Features:
-    """The first floor: the pixels themselves, in [0, 1], (n, C·H·W)."""
-    rows = [x.flatten(1).float() / 255 for x in in_order(images, batch_size, "cpu")]
+def raw_pixels(images, batch_size: int = 200, workers: int | None = None) -> Features:
+    """The first floor: the pixels themselves, in [0, 1], (n, C·H·W).
+
+    Images of more than 32 pixels a side are shrunk to that first, each new pixel the mean of its area: the linear probe
+    works with matrices of (C·H·W)² numbers, which for 224×224 are 90 GB each. workers: as `in_order` has them.
+    """
+    rows = []
+    for x in in_order(images, batch_size, "cpu", workers):
+        rows.append(F.interpolate(x.float() / 255, pixel_size(*x.shape[-2:]), mode="area").flatten(1))
     return Features(torch.cat(rows), images.labels, "raw pixels")
+
+
+def pixel_size(height: int, width: int) -> tuple[int, int]:
+    """(H, W) at which the raw pixels of such images are taken."""
+    scale = min(1, SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def fingerprint(encoder: nn.Module) -> str:
@@ -68,7 +84,9 @@ def check_labels(train, test) -> None:
         raise UserError("the train images are all of one class: at least two are needed to tell apart")
     strangers = set(test.labels.unique().tolist()) - set(train.labels.unique().tolist())
     if strangers:
-        raise UserError(f"the test images have classes that no train image has (numbers {sorted(strangers)[:5]})")
+        numbers, names = sorted(strangers)[:5], getattr(test, "classes", ())
+        which = ", ".join(names[i] for i in numbers) if names else f"numbers {numbers}"
+        raise UserError(f"the test images have classes that no train image has ({which})")
 
 
 def check(train: Features, test: Features) -> None:

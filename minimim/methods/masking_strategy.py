@@ -5,6 +5,7 @@ import math
 from minimim.config import TrainConfig
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, Together, TransformerDecoder
+from minimim.errors import UserError
 from minimim.losses import Term, l1, l2, ranking
 from minimim.masking import HardestMasking, RandomMasking
 from minimim.methods.method import Method, reconstruction
@@ -31,6 +32,9 @@ def mae(image_size, patch_size, size, *, channels=3, mask_ratio=0.75, decoder_di
     encoder = ViT(image_size, patch_size, size, channels=channels)
     pixels = patch_size**2 * channels
     dim, depth, heads = DECODERS[size]
+    dim, heads = decoder_dim or dim, decoder_heads or heads
+    if dim % heads:
+        raise UserError(f"a decoder of width {dim} cannot be shared out among {heads} heads: choose decoder_heads that divide it")
     return reconstruction(
         views=RandomViews(image_size, scale=crop_scale, flip=flip),
         masking=RandomMasking(mask_ratio),
@@ -39,9 +43,9 @@ def mae(image_size, patch_size, size, *, channels=3, mask_ratio=0.75, decoder_di
             encoder.dim,
             pixels,
             encoder.home_grid,
-            dim=decoder_dim or dim,
+            dim=dim,
             depth=depth if decoder_depth is None else decoder_depth,
-            heads=decoder_heads or heads,
+            heads=heads,
         ),
         target=Pixels(patch_size, normalize=normalize_target),
         loss=l2,

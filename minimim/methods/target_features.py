@@ -5,6 +5,7 @@ from functools import partial
 from minimim.config import TrainConfig
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder
+from minimim.errors import UserError
 from minimim.losses import Term, smooth_l1
 from minimim.masking import BlockMasking
 from minimim.methods.method import Method, joint_embedding
@@ -21,6 +22,8 @@ def data2vec(image_size, patch_size, size, *, channels=3, mask_ratio=0.6, layers
     Differs: fixed sine-cosine positions, no layer scale; the momentum climbs along a cosine, not a line.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
+    if layers is not None and layers > encoder.depth:
+        raise UserError(f"layers={layers} is more than the {encoder.depth} blocks of this encoder: choose fewer, or a larger size")
     return joint_embedding(
         views=RandomViews(image_size, scale=crop_scale),
         masking=BlockMasking(mask_ratio),

@@ -20,7 +20,7 @@ class Interrupt:
         self.end = time.monotonic() + 60 * minutes if minutes else float("inf")
 
     def __enter__(self) -> Self:
-        self.pressed, self.former = False, {}
+        self.pressed, self.former = 0, {}
         if threading.current_thread() is threading.main_thread():
             self.former = {number: signal.signal(number, self.remember) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
@@ -30,13 +30,13 @@ class Interrupt:
             signal.signal(number, handler)
 
     def remember(self, number: int, _frame) -> None:
-        """Note the first press, and give the key back its usual meaning."""
-        self.pressed = True
+        """Note what was pressed, by its signal's number, and give the key back its usual meaning."""
+        self.pressed = number
         signal.signal(number, self.former[number])
 
     def asked(self, now: bool) -> bool:
         """Whether to stop after this step. Several processes agree on it together, when `now` is true for all of them."""
-        wanted = self.pressed or time.monotonic() > self.end
+        wanted = bool(self.pressed) or time.monotonic() > self.end
         if not together():
             return wanted
         return now and bool(summed(torch.tensor(float(wanted), device=device_of_backend())) > 0)

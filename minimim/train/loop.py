@@ -6,6 +6,7 @@ resumed ends with the weights of one that was not, and several processes compute
 
 import itertools
 import os
+import signal
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from minimim.train import checkpoint
 from minimim.train.interrupt import Interrupt
 from minimim.train.logbook import Logbook
 from minimim.train.processes import pick_device, precision, refuse_different_starts, restarted
-from minimim.train.state import load_state, save_state
+from minimim.train.state import digest, load_state, save_state
 from minimim.train.step import Stepper, adamw, learning_rate
 from minimim.train.trouble import explained, kept
 
@@ -37,7 +38,8 @@ class NotFinite(UserError):
 @dataclass
 class Run:
     """What came of a run. history: one dict a line of metrics.jsonl, as `Logbook` explains; steps: how many are behind us, of
-    total; seconds: of this call alone; path: the last checkpoint; finished: False after Ctrl-C."""
+    total; seconds: of this call alone; path: the last checkpoint; finished: False after Ctrl-C and when the clock ran out;
+    by_hand: whether Ctrl-C was heard by this process."""
 
     history: list[dict]
     steps: int
@@ -45,6 +47,7 @@ class Run:
     seconds: float
     path: Path | None
     finished: bool
+    by_hand: bool = False
 
 
 def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, bar=True) -> Run:
@@ -62,8 +65,8 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     out = Path(out) if out is not None else None
     method.to(device).train()
     optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
-    start, about = 0, {"config": asdict(config), "total": total, "images": len(data), "spec": method.spec}
-    path = out / checkpoint.NAME if out is not None else None
+    about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec}
+    start, path = 0, out / checkpoint.NAME if out is not None else None
     there = path is not None and os.path.exists(path)
     if restarted(device) and there or resume:
         start = load_state(out, method, optimizer, about)
@@ -109,7 +112,8 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
                 save(done)
         if done > start:
             save(done)
-    return Run(book.history, done, total, time.monotonic() - began, path, finished=done == total)
+    by_hand = interrupt.pressed == signal.SIGINT
+    return Run(book.history, done, total, time.monotonic() - began, path, finished=done == total, by_hand=by_hand)
 
 
 def steps_of(images: int, config: TrainConfig) -> int:

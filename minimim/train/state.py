@@ -1,5 +1,7 @@
 """What a checkpoint of a run holds, and how a run or a method comes back from it."""
 
+import hashlib
+import os
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -45,12 +47,42 @@ def same_run(out: Path, then: dict, now: dict) -> None:
     """Raise UserError at the first thing in which the saved run and this one differ, and may not."""
     if then["images"] != now["images"]:
         raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data")
+    if not alike(then.get("data"), now["data"]):
+        raise UserError(f"the run in {out} was on other images, or on other labels: give it the same data")
     settings = [f.name for f in fields(TrainConfig) if f.name not in FREE]
     was, asked = ({"method": about["spec"], **{n: about["config"].get(n) for n in settings}} for about in (then, plain(now)))
     other = difference(was, asked)
     if other:
         name, was, asked = other
         raise UserError(f"the run in {out} was begun with {name}={was}, not {asked}: resume it with the same options")
+
+
+def digest(data) -> dict | None:
+    """What a set of images is known again by: a hash of its labels, and the brightness of 16 images, 0 to 255, or a hash of all
+    files' names without what they all begin with, so that a folder may be moved. None for a set of which nothing is known."""
+    if hasattr(data, "images"):
+        some = data.images[[i * len(data) // 16 for i in range(16)]]
+        what = {"brightness": some.flatten(1).float().mean(dim=1).tolist()}
+    elif hasattr(data, "files"):
+        names = [os.fspath(file) for file in data.files]
+        shared = len(os.path.commonprefix(names))
+        what = {"names": hashed(os.fsencode("\n".join(name[shared:] for name in names)))}
+    else:
+        return None
+    return {"labels": None if data.labels is None else hashed(data.labels.cpu().numpy().tobytes()), **what}
+
+
+def hashed(content: bytes) -> str:
+    """The first letters of a hash."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def alike(then: dict | None, now: dict | None) -> bool:
+    """Whether two digests may be of the same data. Machines decode and resize pictures not quite alike: half a grey level is let pass."""
+    if then is None or now is None:
+        return True
+    was, found = ({**one, "brightness": None} for one in (then, now))
+    return was == found and all(abs(a - b) < 0.5 for a, b in zip(then.get("brightness", ()), now.get("brightness", ()), strict=True))
 
 
 def difference(was, now, name: str = ""):
