@@ -38,7 +38,7 @@ class Probe:
     protocol: str = option("cached", "cached: features once, the best linear map found; official: as papers do, with crops and LARS; or both")
     epochs: float | None = option(None, "of the official protocol (90)")
     batch_size: int | None = option(None, "images a step of the official protocol (512, or as the preset has it)")
-    accumulate: int | None = option(None, "parts into which such a batch is cut when it does not fit (1)")
+    accumulate: int | None = option(None, "parts into which such a batch is cut when it does not fit (1); BatchNorm then sees one part at a time")
     workers: int | None = option(None, "processes that read images, for data that does not fit in memory")
     floors: bool = option(False, "also probe raw pixels and the same encoder with random weights (cached)")
     layer: int = option(-1, "the block that the features are taken after; -1 is the last (cached)")
