@@ -18,7 +18,7 @@ import minimim
 from minimim import evaluate, methods
 from minimim.data import Images, scenes
 from minimim.errors import UserError
-from minimim.methods import Output
+from minimim.methods import Method, Output
 from minimim.train import NotFinite, TrainConfig, logbook, settled, train
 from minimim.train import processes as devices
 from minimim.train.loop import CHECK_EVERY, steps_of
@@ -552,3 +552,26 @@ def test_compiling_compiles_what_costs_once_and_changes_no_name(monkeypatch):
     compiled.clear()
     run(build("data2vec"), settings(epochs=0.5, compile=True))
     assert len(compiled) == 3  # its teacher has no head
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", methods.names())
+def test_a_compiled_run_is_the_same_training_and_compiles_in_its_first_step_alone(name, monkeypatch):
+    graphs, after, compiling, stepping = [], [], nn.Module.compile, Method.after_step
+
+    def note(method, progress):
+        after.append(len(graphs))
+        stepping(method, progress)
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiling(self, backend=backend))
+    monkeypatch.setattr(Method, "after_step", note)
+    plain, compiled = (run(build(name), settings(epochs=2, lr=0.01, compile=on)) for on in (False, True))
+    losses = [torch.tensor([line["loss"] for line in each.history if "loss" in line]) for each in (plain, compiled)]
+    assert len(losses[0]) == 4 and losses[0][0] != losses[0][-1]
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-6)
+    assert after[:4] == [0] * 4 and after[4] > 0 and set(after[4:]) == {after[4]}
