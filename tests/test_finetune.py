@@ -487,3 +487,18 @@ def test_an_encoder_that_was_made_by_hand_can_be_fine_tuned_but_not_made_again(t
     assert 0 <= tune(ViT(16, 4, (32, 2, 2)), tmp_path).value <= 1
     with pytest.raises(UserError, match="does not hold a fine-tuned model that can be made again"):
         load_classifier(tmp_path)
+
+
+# Compiled
+
+
+@pytest.mark.slow
+def test_compiled_fine_tuning_is_the_same_and_compiles_in_its_first_step_alone(monkeypatch):
+    graphs, after, compiling = [], [], nn.Module.compile
+    torch._dynamo.reset()
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiling(self, backend=lambda graph, _: graphs.append(graph) or graph.forward))
+    monkeypatch.setattr(Classifier, "after_step", lambda *_: after.append(len(graphs)))
+    how = {"epochs": 4, "drop_path": 0.2, "mixup": 0.8, "cutmix": 1.0, "layer_decay": 0.65}
+    plain, compiled = (tune(build("mae").encoder, compile=on, **how) for on in (False, True))
+    assert plain.details["loss"] == pytest.approx(compiled.details["loss"], rel=1e-5) and plain.value == compiled.value
+    assert after[:8] == [0] * 8 and after[8] > 0 and set(after[8:]) == {after[8]} == {len(graphs)}
