@@ -295,7 +295,7 @@ def test_a_run_whose_images_nobody_noted_is_resumed(without, tmp_path, monkeypat
 def test_every_label_and_images_from_all_over_the_set_are_noted():
     images, labels = raw(40), torch.arange(40)
     first = state.digest(Images(images, labels))
-    again = state.digest(Images((images + (labels == 0).view(-1, 1, 1, 1) * (images % 3 == 0)).clamp(max=255), labels.clone()))
+    again = state.digest(Images(images + (images < 64), labels.clone()))  # brighter by a quarter of a grey level
     assert again != first and state.alike(first, again) and state.digest([1, 2]) is None
     for i in range(40):
         assert not state.alike(first, state.digest(Images(images, torch.where(labels == i, 99, labels))))

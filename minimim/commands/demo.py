@@ -24,7 +24,7 @@ from minimim.show import fill_in, report
 from minimim.train import checkpoint, train
 from minimim.train.loop import Run
 from minimim.train.processes import pick_device
-from minimim.train.state import FREE, plain
+from minimim.train.state import decisive
 
 LABELLED = 10_000  # training images whose labels the probes may see
 RESULTS = "results.json"  # written last of all
@@ -139,10 +139,11 @@ def goes_on(out: Path, method: Method, config: TrainConfig) -> bool:
     if not (out / checkpoint.NAME).exists():
         return False
     try:
-        _, then = checkpoint.read(out)
+        then = checkpoint.description(out)
     except UserError as error:
         raise UserError(f"{error}; move it away, or choose another --out") from error
-    other = differing(then, {"spec": method.spec, "config": asdict(config)})
+    was, asked = decisive(then), decisive({"spec": method.spec, "config": asdict(config)})
+    other = {name for name in asked if was[name] != asked[name]}
     if not other - {"seed"} and (out / RESULTS).exists():
         for name in (checkpoint.NAME, RESULTS):
             (out / name).unlink()
@@ -150,12 +151,6 @@ def goes_on(out: Path, method: Method, config: TrainConfig) -> bool:
     if other:
         raise UserError(f"{out} already holds a run, of another {min(other)} than this demo's: move it away, or choose another --out")
     return True
-
-
-def differing(then: dict, now: dict) -> set[str]:
-    """The names of the settings in which a saved run and this one differ, and that belong to the run itself."""
-    was, asked = ({"method": about.get("spec"), **(about.get("config") or {})} for about in (then, plain(now)))
-    return {name for name in asked if name not in FREE and was.get(name) != asked[name]}
 
 
 def some(count: int, name: str) -> slice | Tensor:

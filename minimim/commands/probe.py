@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from minimim import data, evaluate, interop
-from minimim.commands.pretrain import chosen, place
+from minimim.commands.pretrain import chosen, given, place
 from minimim.config import option
 from minimim.data.images import few
 from minimim.errors import UserError, unknown
@@ -124,7 +124,7 @@ def ready(command, device: str) -> Method:
     path = origin(command)
     if command.weights:
         return interop.method_for(interop.load_file(path)).to(pick_device(device))
-    method, about = load(path), checkpoint.read(path)[1]
+    method, about = load(path), checkpoint.description(path)
     if about.get("step", 0) < about.get("total", 0):
         tell(f"the run in {path} was trained for {about['step']} of {about['total']} steps")
     return method.to(pick_device(device))
@@ -152,9 +152,7 @@ def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: 
 
 def source(command, base: Preset | None) -> str:
     """The name of the images that a command reads."""
-    if base:
-        return base.data
-    return "scenes" if command.data is None else command.data
+    return base.data if base else given(command.data, "scenes")
 
 
 def tell(text: str) -> None:

@@ -21,9 +21,9 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
     """A named set of images.
 
     name: see `names()`. split: train or test (stl10 also has unlabeled); for imagenet and its kin test is their `val`, and
-    for a folder `val` serves where there is no `test` with classes. image_size: (H, W) or one side, by default the set's own, 224 for
-    folders; a set on disk may have it larger than the method, see OnDisk. more: for scenes count, seed and objects, for
-    folders in_memory.
+    for a folder `val` serves where there is no `test` with classes. image_size: (H, W) or one side, by default the set's
+    own, 224 for folders; a set on disk may have it larger than the method, see OnDisk. more: for scenes count, seed and
+    objects, for folders in_memory.
     Raises UserError for a name or a split that is not there, and for data that cannot be had.
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size

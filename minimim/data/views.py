@@ -119,7 +119,7 @@ def crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     x0, y0, x1, y1 = (2 * boxes - 1).unbind(1)  # grid_sample counts from −1 to 1
     x = middles(x0, x1, width).unsqueeze(1).expand(-1, height, -1)  # (B, height, width)
     y = middles(y0, y1, height).unsqueeze(2).expand(-1, -1, width)
-    grid = torch.stack([x, y], dim=-1).to(images.dtype)  # (B, height, width, 2); F.affine_grid would round it to bf16 under autocast
+    grid = torch.stack([x, y], dim=-1).to(images.dtype)  # (B, height, width, 2); under autocast F.affine_grid would make it bf16
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

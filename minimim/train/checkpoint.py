@@ -52,6 +52,19 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
 
     Raises UserError when there is none, when it is truncated, or when it is not one of ours. The file is only read.
     """
+    with opened(path) as (file, about):
+        return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+
+
+def description(path: str | os.PathLike) -> dict:
+    """As `read`, without the tensors, which stay on the disk."""
+    with opened(path) as (_, about):
+        return about
+
+
+@contextmanager
+def opened(path: str | os.PathLike):
+    """Within it, a checkpoint's file and its description; what is wrong with it is told in one sentence."""
     path = find(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -60,7 +73,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
                 raise UserError(
                     f"{path} was not written by minimim: to bring in foreign weights, see minimim.interop.load_file"
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(about)  # noqa: SIM118
+            yield file, json.loads(about)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file") from error
 

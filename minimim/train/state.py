@@ -49,12 +49,16 @@ def same_run(out: Path, then: dict, now: dict) -> None:
         raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data")
     if not alike(then.get("data"), now["data"]):
         raise UserError(f"the run in {out} was on other images, or on other labels: give it the same data")
-    settings = [f.name for f in fields(TrainConfig) if f.name not in FREE]
-    was, asked = ({"method": about["spec"], **{n: about["config"].get(n) for n in settings}} for about in (then, plain(now)))
-    other = difference(was, asked)
+    other = difference(decisive(then), decisive(now))
     if other:
         name, was, asked = other
         raise UserError(f"the run in {out} was begun with {name}={was}, not {asked}: resume it with the same options")
+
+
+def decisive(about: dict) -> dict:
+    """What makes a run the run that it is: its method, and the settings that may not change on resume."""
+    config = about.get("config", {})
+    return plain({"method": about["spec"], **{f.name: config.get(f.name) for f in fields(TrainConfig) if f.name not in FREE}})
 
 
 def digest(data) -> dict | None:
@@ -78,7 +82,7 @@ def hashed(content: bytes) -> str:
 
 
 def alike(then: dict | None, now: dict | None) -> bool:
-    """Whether two digests may be of the same data. Machines decode and resize pictures not quite alike: half a grey level is let pass."""
+    """Whether two digests may be of the same data. Machines decode pictures not quite alike: half a grey level is let pass."""
     if then is None or now is None:
         return True
     was, found = ({**one, "brightness": None} for one in (then, now))
