@@ -5,14 +5,14 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from helpers import TOP
 
 
 class Graded:
     """The graded cells of solutions/SET. tasks: name → Task; home: the module that answers are written in."""
 
     def __init__(self, name: str, tasks: dict, home: str):
-        cells = json.loads((ROOT / f"solutions/{name}/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        cells = json.loads((TOP / f"solutions/{name}/{name}.ipynb").read_text(encoding="utf-8"))["cells"]
         self.marked = [(cell, cell["metadata"]["nbgrader"]) for cell in cells if "nbgrader" in cell["metadata"]]
         self.cells = [("".join(cell["source"]), mark) for cell, mark in self.marked if mark["grade"] and cell["cell_type"] == "code"]
         self.set_up = next("".join(cell["source"]) for cell, mark in self.marked if mark["grade_id"] == f"{name}-setup")

@@ -1,10 +1,13 @@
 """What several test files use: seeds, small images, small methods, and a way to watch a module work."""
 
+from pathlib import Path
+
 import torch
 
 from minimim.data import Images
 from minimim.methods import create
 
+TOP = Path(__file__).parents[1]  # of the course
 N = 16  # patches of 16×16 images in patches of 4
 
 

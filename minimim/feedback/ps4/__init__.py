@@ -1,0 +1,5 @@
+"""Problem set 4, honest measurement and a leak hunt: what is tried, what is right, and the mistakes that people make."""
+
+from minimim.feedback.ps4.tasks import TASKS
+
+__all__ = ["TASKS"]

@@ -1,0 +1,44 @@
+"""The commands that the documents show are commands that there are."""
+
+import re
+import shlex
+
+import pytest
+from helpers import TOP
+
+from minimim.cli import parse
+from minimim.presets import PRESETS, preset
+from minimim.train import loop
+
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+
+
+def commands(page):
+    """The arguments of each `minimim …` that stands in a block of its own, or after torchrun's -m."""
+    lines = re.findall(r"^ {4}(?:minimim|torchrun .* -m minimim) (.+?)(?: {2,}#.*)?$", page.read_text(), re.MULTILINE)
+    return [[word for word in shlex.split(line) if not word.startswith("$")] for line in lines]
+
+
+def test_most_pages_show_commands():
+    assert {page.name for page in PAGES if commands(page)} >= {"README.md", "scale.md", "self-study.md"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_every_command_can_be_asked_for(page):
+    for arguments in commands(page):
+        command = parse(arguments)
+        assert getattr(command, "preset", None) in (None, *PRESETS), arguments
+
+
+def test_the_page_on_scale_has_commands_and_its_flags_are_options():
+    page = TOP / "docs" / "scale.md"
+    assert len(commands(page)) == page.read_text().count("-m minimim ") + 2 >= 6
+    known = {f"--{name.replace('_', '-')}" for name in vars(parse(["pretrain"])) | vars(loop.TrainConfig())}
+    known |= {"--nproc-per-node", "--max-restarts", "--shm-size"}
+    for flag in re.findall(r"`(--[a-z-]+)[ `]", page.read_text()):
+        assert flag in known, flag
+
+
+def test_the_line_that_the_page_on_scale_shows_is_what_a_run_prints(monkeypatch):
+    monkeypatch.setattr(loop, "world", lambda: 8)
+    assert f"    {loop.plan(1_281_167, preset('imagenet').train)}\n" in (TOP / "docs" / "scale.md").read_text()

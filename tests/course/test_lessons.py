@@ -1,0 +1,184 @@
+"""What every lesson and problem set keeps to, whatever it teaches."""
+
+import ast
+import importlib
+import json
+import re
+
+import nbformat
+import pytest
+import torch
+from helpers import TOP
+
+from minimim.commands.lab import COPIED
+from minimim.show import lesson
+
+LESSONS = sorted((TOP / "notebooks").glob("*.ipynb"))
+SETS = sorted([*(TOP / "solutions").glob("*/*.ipynb"), *(TOP / "exercises").glob("*/*.ipynb")])
+QUICK_CHECKS = {"03": "## Quick check: ", "06": "## Quick check: ", "12": "## Quick check: "}  # where the survey's three belong
+FREE_OF_TERMS = "00"  # the overview names what is to come
+
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
+every_notebook = pytest.mark.parametrize("path", [*LESSONS, *SETS], ids=[f"{p.parent.parent.name}-{p.stem}" for p in [*LESSONS, *SETS]])
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def markdown(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(text):
+    """Words for a reader: without code, formulas, links' targets and marks."""
+    text = re.sub(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$", " ", text, flags=re.DOTALL)
+    return re.sub(r"\]\([^)]*\)|<[^>]+>|[#*|>\[\]_-]", " ", text)
+
+
+@every_notebook
+def test_it_is_a_valid_notebook_with_stable_ids_and_no_state(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids) and set(notebook.metadata) <= {"kernelspec", "language_info", "celltoolbar", "minimim"}
+    if path in LESSONS:
+        number = path.stem.split("_")[0]
+        assert ids == [f"{number}-{n:02d}" for n in range(1, len(ids) + 1)]
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@every_notebook
+def test_folded_answers_render(path):
+    for text in markdown(read(path)):
+        assert text.count("<details>") == text.count("</details>")
+        for line, after in zip(text.split("\n"), [*text.split("\n")[1:], ""], strict=True):
+            if "</summary>" in line:
+                assert line.startswith(("<details>", "<summary>")), line
+                assert after == "", f"a blank line is missing after {line}"
+        assert not re.search(r"[^\n]\n</details>", text), "a blank line is missing before </details>"
+        assert not re.search(r"^[ \t]+</?(details|summary)>", text, re.MULTILINE)
+
+
+@every_notebook
+def test_links_within_the_course_resolve(path):
+    for text in markdown(read(path)):
+        for target in re.findall(r"\]\(([^)#]+)", text):
+            if not target.startswith(("http", "attachment:")):
+                assert (path.parent / target).exists(), target
+
+
+@every_notebook
+def test_what_is_imported_from_the_library_exists(path):
+    for cell in code(read(path)):
+        source = "\n".join(line for line in cell.source.split("\n") if not line.lstrip().startswith(("%", "!")))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minimim"):
+                module = importlib.import_module(node.module)
+                for name in node.names:
+                    assert hasattr(module, name.name) or importlib.import_module(f"{node.module}.{name.name}")
+            if isinstance(node, ast.Import):
+                for name in node.names:
+                    if name.name.startswith("minimim"):
+                        importlib.import_module(name.name)
+
+
+@every_notebook
+def test_the_files_it_reads_are_there_and_are_copied_for_learners(path):
+    for cell in code(read(path)):
+        for target in re.findall(r"""["'](\.\.(?:/\.\.)?/[^"']+)["']""", cell.source):
+            inside = (path.parent / target).resolve().relative_to(TOP).as_posix()
+            if not inside.startswith("runs/"):  # what learners make themselves
+                assert (TOP / inside).exists() and inside.startswith(COPIED), target
+
+
+@every_notebook
+def test_it_speaks_of_no_machine_and_keeps_no_error(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|work|tmp|Users)/|site-packages|[A-Z]:\\\\", text)
+    for cell in code(read(path)):
+        assert "raises-exception" in cell.metadata.get("tags", []) or not any(o.output_type == "error" for o in cell.outputs)
+        assert not any(o.get("name") == "stderr" for o in cell.outputs), cell.id
+
+
+@every_lesson
+def test_its_size_is_that_of_one_sitting(path):
+    notebook = read(path)
+    lines = sum(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code(notebook))
+    words = len(prose("\n".join(markdown(notebook))).split())
+    assert 20 <= len(notebook.cells) <= 50 and lines <= 350 and words <= 2500, (len(notebook.cells), lines, words)
+    assert path.stat().st_size <= 300 * 1024, f"{path.stat().st_size // 1024} KB"
+
+
+@every_lesson
+def test_it_was_run_from_top_to_bottom_and_shows_nothing_by_accident(path):
+    notebook = read(path)
+    counts = [cell.execution_count for cell in code(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code(notebook):
+        assert not cell.source.rstrip().endswith(";"), cell.id
+        for output in cell.outputs:
+            assert "image/svg+xml" not in output.get("data", {}) and "widget-view" not in json.dumps(output)
+
+
+@every_lesson
+def test_it_has_the_parts_of_a_lesson(path):
+    notebook = read(path)
+    number, texts = path.stem.split("_")[0], markdown(notebook)
+    whole = "\n".join(texts)
+    assert re.match(rf"# {number} \w", texts[0])
+    for part in ("**You will**", "**You need**", "**Time**", "**GPU**"):
+        assert part in texts[0], part
+    assert any("lesson.component_map(" in cell.source for cell in code(notebook)[:3])
+    assert 3 <= len(re.findall(r"^\d\. ", whole.partition("## Objectives")[2].partition("\n## ")[0], re.MULTILINE)) <= 6
+    for heading in ("## What you will see", "## What goes wrong", "## Recap", "## Check yourself"):
+        assert re.search(rf"^{heading}", whole, re.MULTILINE), heading
+    assert whole.partition("## Check yourself")[2].count("<details>") >= 5 and whole.count("Predict first") >= 2
+    assert whole.count("### Try it") == 2 and any("interact(" in cell.source or "game" in cell.source for cell in code(notebook))
+    assert QUICK_CHECKS.get(number, "") in whole
+    assert texts[-1].startswith("## Next") and "exercises/ps" in texts[-1] and texts[-1].count("arXiv") >= 3
+
+
+@every_lesson
+def test_the_map_lights_parts_that_there_are(path):
+    for cell in code(read(path)):
+        for lit in re.findall(r"lesson\.component_map\(([^)]*)\)", cell.source):
+            assert set(re.findall(r'"([^"]+)"', lit)) <= {*lesson.PARTS, *lesson.OPTIONAL}
+
+
+def glossary():
+    """Term → the number of the lesson that brings it in."""
+    rows = re.findall(r"^\| ([^|]+) \| (\d\d) \| ", (TOP / "docs/glossary.md").read_text(), re.MULTILINE)
+    return {term.strip(): number for term, number in rows}
+
+
+@every_lesson
+def test_no_term_is_used_before_its_lesson_unless_it_is_on_loan(path):
+    number, texts = path.stem.split("_")[0], markdown(read(path))
+    if number == FREE_OF_TERMS:
+        return
+    box, rest = texts[0], prose("\n".join(texts[1:-1])).lower()
+    for term, there in glossary().items():
+        used = re.search(rf"\b{re.escape(term.lower())}s?\b", rest)
+        assert not (used and there > number) or term.lower() in box.lower(), f"{term} is taught in lesson {there}: list it as on loan"
+
+
+def test_the_readme_names_every_lesson_that_there_is():
+    readme = (TOP / "README.md").read_text()
+    for path in LESSONS:
+        assert path.stem.split("_")[0] in readme
+
+
+@pytest.mark.parametrize(("given", "taken"), [(1, 1), (2, 2), (3, 2)])
+def test_a_lesson_takes_two_threads_at_most_and_never_more_than_it_is_given(given, taken):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(given)
+        lesson.setup()
+        assert torch.get_num_threads() == taken
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,95 @@
+"""What is installed, in all the places that say so: they must agree."""
+
+import re
+import tomllib
+from itertools import chain
+
+import pytest
+from helpers import TOP
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import minimim
+
+PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+PLATFORMS = [("linux", "Linux", "x86_64"), ("darwin", "Darwin", "arm64"), ("win32", "Windows", "AMD64")]
+
+
+def lock(name):
+    """The lines of a lock file as requirements."""
+    lines = (TOP / name).read_text().splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def resolved(name, python, platform):
+    """What a lock file installs on one platform: {package: version}."""
+    system, called, machine = platform
+    place = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": system}
+    place |= {"platform_system": called, "platform_machine": machine, "os_name": "nt" if system == "win32" else "posix"}
+    found = {}
+    for line in lock(name):
+        if line.marker is None or line.marker.evaluate(default_environment() | place):
+            key = canonicalize_name(line.name)
+            assert key not in found, f"{key} twice in {name} for Python {python} on {called}"
+            found[key] = str(line.specifier).removeprefix("==")
+    return found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=[p[1] for p in PLATFORMS])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_locks_give_one_version_within_the_range_of_everything_that_is_asked_for(python, platform):
+    asked = {
+        "requirements.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lab"],
+        "requirements-test.lock": [*PROJECT["dependencies"], *chain.from_iterable(PROJECT["optional-dependencies"].values())],
+    }
+    for name, wanted in asked.items():
+        have = resolved(name, python, platform)
+        for requirement in map(Requirement, wanted):
+            version = have.get(canonicalize_name(requirement.name))
+            assert version and requirement.specifier.contains(version), f"{name}: {requirement} is {version}"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids=[p[1] for p in PLATFORMS])
+def test_learners_and_tests_get_the_same_versions(platform):
+    small, large = (resolved(name, "3.12", platform) for name in ("requirements.lock", "requirements-test.lock"))
+    assert small.items() <= large.items()
+    assert not {"timm", "transformers", "nbgrader", "hypothesis", "pytest"} & set(small)
+
+
+def test_locks_name_exact_versions_and_no_place():
+    for name in ("requirements.lock", "requirements-test.lock"):
+        for line in lock(name):
+            assert re.fullmatch(r"==[\w.+!]+", str(line.specifier)) and line.url is None, line
+        assert "://" not in (TOP / name).read_text()
+
+
+def test_conda_gives_python_alone_and_the_project_the_rest():
+    text = (TOP / "environment.yml").read_text()
+    entries = re.findall(r"^\s*- (.*)$", text, re.MULTILINE)
+    assert entries == ["conda-forge", "python=3.12", "pip", "pip:", "--constraint requirements.lock", "--editable .[lab]"]
+    low, high = re.findall(r"3\.\d+", PROJECT["requires-python"])
+    assert low == "3.11" and high == "3.14"
+
+
+def test_python_versions_are_the_same_everywhere():
+    from minimim.commands.doctor import PYTHONS
+
+    assert PROJECT["requires-python"] == ">={}.{},<{}.{}".format(*PYTHONS[0], *PYTHONS[1])
+    assert "(3, 11) <= sys.version_info < (3, 14)" in (TOP / "Makefile").read_text()
+
+
+def test_version_is_said_once():
+    assert PROJECT["version"] == minimim.__version__
+
+
+def test_bundled_files_are_packed_and_the_images_carry_their_licence():
+    assets = {path.name for path in (TOP / "minimim" / "assets").iterdir()}
+    assert {"fashion-mnist-6000.npz", "FASHION-MNIST-LICENSE.txt"} <= assets
+    assert "MIT License" in (TOP / "minimim/assets/FASHION-MNIST-LICENSE.txt").read_text()
+    assert "Apache License" in (TOP / "LICENSE").read_text()
+
+
+def test_continuous_integration_does_what_a_person_does():
+    script = (TOP / ".ci" / "run").read_text().splitlines()
+    assert script[-1] == "make test"
