@@ -7,14 +7,16 @@ each mistake's own output: where they agree, the learner is told which mistake i
 import copy
 import inspect
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Arguments = dict[str, Any]
+from minimim.feedback import gradients
+from minimim.feedback.gradients import Arguments
 
 
 class WrongAnswer(AssertionError):
@@ -28,7 +30,8 @@ class WrongAnswer(AssertionError):
 class Task:
     """One task. name: "ps1.3"; function: what the learner's function is called; truth: arguments → the right answer, by a
     slow loop; cases: (words, arguments) pairs to try; mistakes: sentence → a function that makes this mistake;
-    draw: (yours, expected, arguments) → None, a picture that shows the difference; close: (rtol, atol) for floats."""
+    draw: (yours, expected, arguments) → None, a picture that shows the difference; close: (rtol, atol) for floats;
+    learns: the arguments that a gradient must reach, where the right one gives them one."""
 
     name: str
     function: str
@@ -37,19 +40,76 @@ class Task:
     mistakes: dict[str, Callable] = field(default_factory=dict)
     draw: Callable | None = None
     close: tuple[float, float] = (1e-4, 1e-5)
+    learns: tuple[str, ...] = ()
+
+    @cached_property
+    def trials(self) -> list["Trial"]:
+        """What an answer is tried on, with what is right: worked out once."""
+        return [Trial.of(self, words, arguments) for words, arguments in self.cases()]
+
+
+@dataclass
+class Trial:
+    """One input, in words and as arguments, what is right for it, and the slope of that where gradients are asked for."""
+
+    words: str
+    arguments: Arguments
+    expected: Any
+    slope: float | None = None
+
+    @classmethod
+    def of(cls, task: Task, words: str, arguments: Arguments) -> "Trial":
+        slope = None
+        if task.learns and is_plain(arguments):
+            along = gradients.directions(gradients.learning(arguments, task.learns))
+            slope = gradients.slope(task.truth, arguments, along)
+        return cls(words, arguments, task.truth(**copy.deepcopy(arguments)), slope)
+
+
+def is_plain(arguments: Arguments) -> bool:
+    """Whether all floats are float32 and lie in order: gradients are looked at once, and not for each of the `variants`."""
+    floats = [x for x in arguments.values() if isinstance(x, Tensor) and x.is_floating_point()]
+    return all(x.dtype == torch.float32 and x.is_contiguous() for x in floats)
 
 
 def examine(task: Task, answer: Callable) -> int:
     """Try an answer on every case of a task, and return how many there are. Raises WrongAnswer at the first that fails."""
-    tried = 0
-    for words, arguments in task.cases():
-        mine = attempt(task, answer, words, arguments)
-        expected = task.truth(**copy.deepcopy(arguments))
-        problem = difference(mine, expected, task.close)
+    for trial in task.trials:
+        mine = attempt(task, answer, trial.words, trial.arguments)
+        problem = difference(mine, trial.expected, task.close)
         if problem:
-            raise WrongAnswer(explain(task, answer, words, arguments, mine, expected, problem))
-        tried += 1
-    return tried
+            raise WrongAnswer(explain(task, answer, trial, mine, problem))
+    for trial in task.trials:
+        if trial.slope is not None:
+            with complaints(task, f"{trial.words}, where gradients are taken"):
+                problem = gradients.problem(task.truth, answer, trial.arguments, task.learns, trial.slope)
+            if problem:
+                raise WrongAnswer(f"{task.name}: on {trial.words} the values are right, but {problem}")
+    return len(task.trials)
+
+
+@contextmanager
+def complaints(task: Task, words: str):
+    """What the learner's own code raises becomes a sentence."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever the learner's code raises)
+        if isinstance(error, NotImplementedError) and not str(error):  # the stub's; torch's own have words
+            raise WrongAnswer(f"{task.name}: {task.function} is not written yet") from None
+        if isinstance(error, SystemExit):
+            raise WrongAnswer(
+                f"{task.name}: {task.function} ends Python, with exit() or the like, on {words}; return a result"
+            ) from None
+        line = inner_line(error)
+        raise WrongAnswer(f"{task.name}: {task.function} raised {type(error).__name__}{line}, on {words}: {error}") from None
+
+
+def inner_line(error: BaseException) -> str:
+    """The line of the learner's code in which an error came up: the first frame that lies outside this package."""
+    here = error.__traceback__
+    while here and here.tb_frame.f_globals.get("__name__", "").startswith("minimim.feedback"):
+        here = here.tb_next
+    return f" in its line {here.tb_lineno}" if here else ""
 
 
 def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> Any:
@@ -61,19 +121,25 @@ def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> A
         except TypeError:
             names = ", ".join(arguments)
             raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, by these names") from None
-    try:
+    with complaints(task, words):
         mine = answer(**given)
-    except Exception as error:  # noqa: BLE001 (whatever the learner's code raises)
-        if isinstance(error, NotImplementedError) and not str(error):  # the stub's; torch's own have words
-            raise WrongAnswer(f"{task.name}: {task.function} is not written yet") from None
-        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__.tb_next else "?"
-        raise WrongAnswer(
-            f"{task.name}: {task.function} raised {type(error).__name__} in its line {line}, on {words}: {error}"
-        ) from None
     for name, value in arguments.items():
-        if isinstance(value, Tensor) and not torch.equal(value, given[name]):
+        if not unchanged(value, given[name]):
             raise WrongAnswer(f"{task.name}: {task.function} changed its argument {name}; work on a copy of it")
     return mine
+
+
+def unchanged(before: Any, after: Any) -> bool:
+    """Whether a tensor, or every tensor in lists, tuples and dicts, is as it was. Models and optimisers may change."""
+    if isinstance(before, Tensor):
+        if before.shape != after.shape or before.dtype != after.dtype:
+            return False
+        return bool(((before == after) | (before.isnan() & after.isnan())).all())
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(unchanged(value, after[name]) for name, value in before.items())
+    if isinstance(before, list | tuple):
+        return len(before) == len(after) and all(unchanged(*pair) for pair in zip(before, after, strict=True))
+    return True
 
 
 def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
@@ -99,8 +165,18 @@ def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
         same = torch.isclose(mine, expected, rtol=close[0], atol=close[1], equal_nan=True)
     else:
         same = mine == expected
-    wrong = int((~same).sum())
-    return f"{wrong} of {same.numel()} values differ" if wrong else ""
+    if same.all():
+        return ""
+    here = tuple((~same).nonzero()[0].tolist())
+    one = f"yours is {shown(mine[here])}, expected {shown(expected[here])}"
+    if not here:  # a single number
+        return one
+    return f"{int((~same).sum())} of {same.numel()} values differ; the first is at {list(here)}: {one}"
+
+
+def shown(number: Tensor) -> str:
+    """One number of an answer, as a person would write it."""
+    return f"{number.item():.5g}" if number.is_floating_point() else str(number.item())
 
 
 def difference_of_names(mine: Any, expected: dict[str, str]) -> str:
@@ -114,21 +190,20 @@ def difference_of_names(mine: Any, expected: dict[str, str]) -> str:
     return f"not right yet: {', '.join(wrong)}" if wrong else ""
 
 
-def explain(task: Task, answer, words: str, arguments: Arguments, mine, expected, problem: str) -> str:
+def explain(task: Task, answer, trial: Trial, mine, problem: str) -> str:
     """The sentence for a wrong answer: the mistake by name where one is recognised, else what differs."""
     named = recognise(task, answer)
-    if task.draw and shapes(mine) == shapes(expected):
-        task.draw(mine, expected, arguments)
-    return f"{task.name}: {named}" if named else f"{task.name}: on {words}, {problem}"
+    if task.draw and shapes(mine) == shapes(trial.expected):
+        task.draw(mine, trial.expected, trial.arguments)
+    return f"{task.name}: {named}" if named else f"{task.name}: on {trial.words}, {problem}"
 
 
 def recognise(task: Task, answer: Callable) -> str | None:
     """The mistake that gives the same as the answer wherever the two can be compared, and somewhere not what is right."""
     seen = []  # (arguments, mine, what is right), wherever the answer gives one
-    for _, arguments in task.cases():
-        with suppress(Exception):
-            mine = answer(**copy.deepcopy(arguments))
-            seen.append((arguments, mine, task.truth(**copy.deepcopy(arguments))))
+    for trial in task.trials:
+        with suppress(Exception, SystemExit):
+            seen.append((trial.arguments, answer(**copy.deepcopy(trial.arguments)), trial.expected))
     for sentence, mistaken in task.mistakes.items():
         agreed, differed = True, False
         for arguments, mine, right in seen:

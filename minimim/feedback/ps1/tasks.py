@@ -163,6 +163,7 @@ RAGGED = Task(
     truth=truth.restore_ragged,
     cases=ragged_batches,
     mistakes=mistakes.RAGGED,
+    learns=("tokens", "mask_token"),
     draw=draw_restored,
 )
 

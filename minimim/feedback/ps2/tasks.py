@@ -53,6 +53,7 @@ ATTEND = Task(
     truth=truth.attend,
     cases=attend_cases,
     mistakes=mistakes.ATTEND,
+    learns=("q", "k", "v"),
     draw=draw_weights,
 )
 
@@ -75,6 +76,7 @@ SHARED_KEYS = Task(
     truth=truth.shared_keys,
     cases=shared_cases,
     mistakes=mistakes.SHARED_KEYS,
+    learns=("q", "k", "v"),
 )
 
 
@@ -108,6 +110,7 @@ WINDOWED = Task(
     truth=truth.windowed,
     cases=window_cases,
     mistakes=mistakes.WINDOWED,
+    learns=("q", "k", "v"),
     draw=draw_windows,
 )
 
@@ -165,6 +168,7 @@ ENCODE_VISIBLE = Task(
     truth=truth.encode_visible,
     cases=visible_cases,
     mistakes=mistakes_vit.ENCODE_VISIBLE,
+    learns=("tokens", "positions", "registers"),
 )
 
 

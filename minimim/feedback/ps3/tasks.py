@@ -58,6 +58,7 @@ RESTORE = Task(
     truth=truth.restore,
     cases=restore_cases,
     mistakes=mistakes.RESTORE,
+    learns=("latents", "mask_token", "positions"),
     draw=draw_tokens,
 )
 
@@ -138,6 +139,7 @@ IMAGE_LOSS = Task(
     truth=truth.image_loss,
     cases=loss_cases,
     mistakes=mistakes.IMAGE_LOSS,
+    learns=("prediction",),
 )
 
 
