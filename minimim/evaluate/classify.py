@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from minimim.data.batches import in_order, rows
 from minimim.errors import UserError
+from minimim.evaluate.features import image_size
 from minimim.evaluate.score import Score, accuracy
 from minimim.methods import Output
+from minimim.patches import grid_of
 from minimim.processes import rank, summed, together, world
 from minimim.train import TrainConfig, train
 from minimim.train.processes import join, pick_device
@@ -26,18 +28,20 @@ class Classifier(nn.Module):
 
     head: (B, D) → (B, classes). views: the augmentation. pool: mean or cls. smoothing: of the labels. mix: (images,
     labels) → the same, mixed, with labels (B, classes), or None. frozen: the encoder learns nothing and stays in eval mode.
-    optimizer_of: (classifier, config) → its optimiser. spec: what a run must agree on to be resumed.
+    optimizer_of: (classifier, config) → its optimiser. spec: what a run must agree on to be resumed. classes: the name of each
+    label, so that `model.classes[model.scores(images).argmax(1)[0]]` names the first image; () where none are known.
     Raises UserError for pool="patches".
     """
 
     needs_labels, teacher, decoder = True, None, None  # what `train` asks of a method
 
-    def __init__(self, encoder, head, *, views, pool, optimizer_of: Callable, spec: dict, smoothing=0.0, mix=None, frozen=False):
+    def __init__(self, encoder, head, *, views, pool, optimizer_of: Callable, spec: dict, classes=(), smoothing=0.0, mix=None, frozen=False):
         super().__init__()
         if pool == "patches":
             raise UserError('a classifier reads one vector an image: pool must be "mean" or "cls"')
         self.encoder, self.head, self.views, self.pool = encoder, head, views, pool
-        self.optimizer_of, self.spec, self.smoothing, self.mix, self.frozen = optimizer_of, spec, smoothing, mix, frozen
+        self.optimizer_of, self.spec, self.classes = optimizer_of, spec, tuple(classes)
+        self.smoothing, self.mix, self.frozen = smoothing, mix, frozen
         if frozen:
             encoder.requires_grad_(False)
 
@@ -84,6 +88,20 @@ def linear_head(dim: int, classes: int) -> nn.Linear:
     nn.init.trunc_normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)
     return head
+
+
+def view_size(encoder: nn.Module, train, test, crop: float) -> tuple[int, int]:
+    """(H, W) at which images are learnt from and judged by: that of the test images. Larger train images are for crops, which
+    come out at that size. Raises UserError for sizes that cannot be brought together, or cut into the encoder's patches."""
+    here, there = image_size(train), image_size(test)
+    if here != there and (crop >= 1 or min(a - b for a, b in zip(here, there, strict=True)) < 0):
+        first, second = (f"{height}×{width}" for height, width in (here, there))
+        raise UserError(
+            f"the train images have {first} pixels and the test images {second}: load both at one image_size (only where "
+            "training cuts crops may the train images be larger)"
+        )
+    grid_of(*there, encoder.patch_size)
+    return there
 
 
 def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resume=False, bar=True) -> Score | None:

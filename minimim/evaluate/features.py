@@ -16,7 +16,8 @@ SIDE = 32  # pixels, of the raw pixels' longer side
 @dataclass
 class Features:
     """One vector an image, worked out once and kept. x: (n, D) float32 on the CPU, or tokens, (n, N, D); labels: (n,) int64
-    or None; made_by: which encoder, layer and pooling made them: features made in different ways are not compared."""
+    or None; made_by: which encoder, layer and pooling made them of images of which size: features made in different ways are not
+    compared."""
 
     x: Tensor
     labels: Tensor | None
@@ -44,9 +45,10 @@ def extract(encoder: nn.Module, images, *, layer=-1, pool="mean", batch_size=200
     parameter, training = next(encoder.parameters()), encoder.training
     encoder.eval()
     stream = in_order(images, batch_size, parameter.device, workers)
+    height, width = image_size(images)
     rows = [encoder.features(x, layer=layer, pool=pool).float().cpu() for x in stream]
     encoder.train(training)
-    return Features(torch.cat(rows), images.labels, f"{fingerprint(encoder)}, layer {layer}, {pool}")
+    return Features(torch.cat(rows), images.labels, f"{fingerprint(encoder)} at {height}×{width}, layer {layer}, {pool}")
 
 
 def raw_pixels(images, batch_size: int = 200, workers: int | None = None) -> Features:
@@ -59,6 +61,11 @@ def raw_pixels(images, batch_size: int = 200, workers: int | None = None) -> Fea
     for x in in_order(images, batch_size, "cpu", workers):
         rows.append(F.interpolate(x.float() / 255, pixel_size(*x.shape[-2:]), mode="area").flatten(1))
     return Features(torch.cat(rows), images.labels, "raw pixels")
+
+
+def image_size(images) -> tuple[int, int]:
+    """(H, W) of a set of Images, or as those of OnDisk are read."""
+    return tuple(images.image_size if hasattr(images, "files") else images.images.shape[-2:])
 
 
 def pixel_size(height: int, width: int) -> tuple[int, int]:
@@ -111,7 +118,7 @@ def check_alike(train: Features, test: Features) -> None:
     if train.made_by != test.made_by:
         raise UserError(
             f"train features were made by {train.made_by}, test features by {test.made_by}: "
-            "extract both with the same encoder, layer and pool"
+            "extract both with the same encoder, layer and pool, from images of one size"
         )
 
 

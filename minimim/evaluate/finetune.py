@@ -11,7 +11,7 @@ from minimim.config import TrainConfig, option
 from minimim.data.views import RandomViews
 from minimim.draws import mix
 from minimim.errors import UserError
-from minimim.evaluate.classify import Classifier, learn, linear_head
+from minimim.evaluate.classify import Classifier, learn, linear_head, view_size
 from minimim.evaluate.features import check_labels, fingerprint
 from minimim.evaluate.score import Score
 from minimim.methods import create
@@ -54,22 +54,27 @@ class FinetuneConfig(TrainConfig):
 def finetune(encoder: nn.Module, train, test, config: FinetuneConfig | None = None, *, out=None, resume=False, bar=True) -> Score | None:
     """Test accuracy after fine-tuning a copy of the encoder on labelled Images; the encoder itself is left alone.
 
-    out: a folder for checkpoints and metrics.jsonl, from which `resume` goes on. None when the run was stopped before its
-    end. details: steps, and the train loss of the last ones. `load_classifier(out)` is the fine-tuned model.
+    It learns from views as large as the test images, whatever the size that the encoder was pretrained at; larger train images
+    are for its crops. out: a folder for checkpoints and metrics.jsonl, from which `resume` goes on. None when the run was
+    stopped before its end. details: steps, and the train loss of the last ones. `load_classifier(out)` is the fine-tuned model.
     Differs from the official recipe: no random augmentation of colours, no random erasing, and the mean is taken over
-    normed patches. Raises UserError for labels that cannot be used, for pool="patches" and for blocks that are not there.
+    normed patches. Raises UserError for labels that cannot be used, for pool="patches", for blocks that are not there, and for
+    train and test images of sizes that do not go together.
     """
     config = config or FinetuneConfig()
     check_labels(train, test)
     if not -1 <= config.blocks <= len(encoder.blocks):
         raise UserError(f"blocks is how many of the last {len(encoder.blocks)} blocks learn, or -1 for everything, not {config.blocks}")
     config = replace(config, batch_size=min(config.batch_size, len(train)))
-    model = classifier(encoder, int(train.labels.max()) + 1, config)
+    size = view_size(encoder, train, test, config.crop)
+    classes = int(train.labels.max()) + 1
+    model = classifier(encoder, classes, config, size, train.classes[:classes])
     return learn(model, train, test, config, out=out, resume=resume, bar=bar)
 
 
 def load_classifier(path) -> Classifier:
-    """A fine-tuned model, in eval mode, from the folder or the checkpoint that `finetune` wrote: `.scores(images)`, (B, classes).
+    """A fine-tuned model, in eval mode, from the folder or the checkpoint that `finetune` wrote: `.scores(images)`, (B, classes);
+    `.classes`, their names; `.views.image_size`, (H, W) of the images that it learnt from.
 
     Raises UserError for any other checkpoint, and for an encoder that was not made by `methods.create`.
     """
@@ -77,16 +82,19 @@ def load_classifier(path) -> Classifier:
     spec = (about.get("spec") or {}).get("classifier")
     if not spec or not spec["encoder"]:
         raise UserError(f"{path} does not hold a fine-tuned model that can be made again: give what `minimim finetune --out` wrote")
-    config = FinetuneConfig(**{name: value for name, value in spec.items() if name not in ("encoder", "classes")})
-    model = classifier(create(**spec["encoder"]).encoder, spec["classes"], config)
+    config = FinetuneConfig(**{name: value for name, value in spec.items() if name not in ("encoder", "classes", "names", "image_size")})
+    encoder = create(**spec["encoder"]).encoder
+    size = spec.get("image_size", spec["encoder"]["image_size"])  # at first all were fine-tuned at the encoder's own
+    model = classifier(encoder, spec["classes"], config, tuple(size), spec.get("names", ()))
     load_method(model, tensors, path)
     return model.eval()
 
 
-def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig) -> Classifier:
-    """A copy of the encoder with a fresh head, ready to be fine-tuned."""
+def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig, size: tuple[int, int], names=()) -> Classifier:
+    """A copy of the encoder with a fresh head for so many classes, of these names, ready to be fine-tuned on views of (H, W)."""
     settings = {name: value for name, value in asdict(config).items() if name not in {f.name for f in fields(TrainConfig)}}
-    spec = {"classifier": {"encoder": getattr(encoder, "spec", None), "classes": classes, **settings}, "weights": fingerprint(encoder)}
+    what = {"encoder": getattr(encoder, "spec", None), "classes": classes, "names": tuple(names), "image_size": size}
+    spec = {"classifier": {**what, **settings}, "weights": fingerprint(encoder)}
     encoder = copy.deepcopy(encoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed))
@@ -94,14 +102,14 @@ def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig) -> Clas
     freeze(encoder, config.blocks)
     set_drop_path(encoder, config.drop_path)
     scale = None if config.crop >= 1 else (config.crop, 1.0)
-    height, width = (side * encoder.patch_size for side in encoder.home_grid)
     return Classifier(
         encoder,
         head,
-        views=RandomViews((height, width), scale=scale, flip=config.flip),
+        views=RandomViews(size, scale=scale, flip=config.flip),
         pool=config.pool,
         optimizer_of=adamw,
         spec=spec,
+        classes=names,
         smoothing=config.smoothing,
         mix=mixing(classes, config.mixup, config.cutmix),
     )

@@ -12,9 +12,11 @@ from minimim.config import TrainConfig, option
 from minimim.data.views import RandomViews
 from minimim.draws import mix
 from minimim.errors import UserError
-from minimim.evaluate.classify import Classifier, learn, linear_head
+from minimim.evaluate.classify import Classifier, learn, linear_head, view_size
 from minimim.evaluate.features import check_labels, fingerprint
 from minimim.evaluate.score import Score
+from minimim.processes import world
+from minimim.train.loop import steps_of
 
 
 @dataclass
@@ -43,29 +45,48 @@ class OfficialConfig(TrainConfig):
 def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | None = None, *, out=None, resume=False, bar=True) -> Score | None:
     """Test accuracy of BatchNorm without scale and shift, and a linear map, trained by LARS on the frozen encoder.
 
-    The encoder is left alone. out, resume: as `finetune`. None when the run was stopped before its end. details: steps, and
-    the train loss of the last ones. Several processes take the batch statistics of their own images, as the official code does.
-    Raises UserError for labels that cannot be used, and for pool="patches".
+    The encoder is left alone. It sees images as large as the test images, in training too. out, resume: as `finetune`. None
+    when the run was stopped before its end. details: steps, and the train loss of the last ones. Several processes take the batch
+    statistics of their own images, as the official code does.
+    Raises UserError for labels that cannot be used, for pool="patches", for train and test images of sizes that do not go
+    together, and for batches of one image.
     """
-    config = config or OfficialConfig()
     check_labels(train, test)
-    size = min(config.batch_size, len(train))
-    config = replace(config, batch_size=size, lr=config.lr * config.batch_size / size)  # a batch that is cut keeps the rate
+    config = fitted(config or OfficialConfig(), len(train))
+    size = view_size(encoder, train, test, config.crop)
     classes = int(train.labels.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(config.seed))
         head = nn.Sequential(nn.BatchNorm1d(encoder.dim, affine=False, eps=1e-6), linear_head(encoder.dim, classes))
-    height, width = (side * encoder.patch_size for side in encoder.home_grid)
+    settings = {name: getattr(config, name) for name in ("crop", "flip", "pool")}
     model = Classifier(
         copy.deepcopy(encoder),
         head,
-        views=RandomViews((height, width), scale=None if config.crop >= 1 else (config.crop, 1.0), flip=config.flip),
+        views=RandomViews(size, scale=None if config.crop >= 1 else (config.crop, 1.0), flip=config.flip),
         pool=config.pool,
         optimizer_of=lars,
-        spec={"probe": {"classes": classes, "crop": config.crop, "flip": config.flip, "pool": config.pool}, "weights": fingerprint(encoder)},
+        spec={"probe": {"classes": classes, "image_size": size, **settings}, "weights": fingerprint(encoder)},
+        classes=train.classes[:classes],
         frozen=True,
     )
     return learn(model, train, test, config, out=out, resume=resume, bar=bar)
+
+
+def fitted(config: OfficialConfig, images: int) -> OfficialConfig:
+    """The config for so many train images: a batch that is more than they are is cut to them, and keeps its learning rate.
+
+    Raises UserError for batches that cannot be cut into their parts, and for a part of one image.
+    """
+    size = min(config.batch_size, images)
+    config = replace(config, batch_size=size, lr=config.lr * config.batch_size / size)
+    steps_of(images, config)
+    if size // config.accumulate // world() < 2:
+        raise UserError(
+            f"the BatchNorm of this probe takes the mean and the variance of the images that it sees at once, and a batch of {size} in "
+            f"{config.accumulate} part{'s' * (config.accumulate > 1)} on {world()} process{'es' * (world() > 1)} leaves it a single one: "
+            "choose a larger batch_size, or fewer parts, so that it sees two or more"
+        )
+    return config
 
 
 def lars(model: Classifier, config: OfficialConfig) -> "LARS":
