@@ -42,8 +42,13 @@ def weighted(result: Any) -> Tensor:
 
 
 def moved(arguments: Arguments, parts: Parts) -> Arguments:
-    """A copy of the arguments with some of them replaced."""
-    return {name: parts[name] if name in parts else copy.deepcopy(value) for name, value in arguments.items()}
+    """A copy of the arguments with some of them replaced, all tensors of floats in float64."""
+    return {name: parts[name] if name in parts else doubled(copy.deepcopy(value)) for name, value in arguments.items()}
+
+
+def doubled(value: Any) -> Any:
+    """A tensor of floats in float64; anything else as it is."""
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 def slope(truth: Callable, arguments: Arguments, along: Parts) -> float:
@@ -62,12 +67,14 @@ def problem(truth: Callable, answer: Callable, arguments: Arguments, names: tupl
     parts = {name: x.requires_grad_() for name, x in learning(arguments, names).items()}
     result = answer(**moved(arguments, {name: x.clone() for name, x in parts.items()}))
     total = weighted(result)
-    if not total.requires_grad:
+    found = [None]
+    if total.requires_grad:
+        found = torch.autograd.grad(total, list(parts.values()), allow_unused=True)
+    if all(gradient is None for gradient in found):
         cut = (
             ".item(), .tolist(), .detach(), .numpy(), torch.tensor(…) or torch.no_grad() cut it off, and so does a constant"
         )
         return f"no gradient comes back from the result, so nothing could learn from it: {cut}"
-    found = torch.autograd.grad(total, list(parts.values()), allow_unused=True)
     slopes = {name: torch.zeros_like(x) if g is None else g for (name, x), g in zip(parts.items(), found, strict=True)}
     for name, gradient in slopes.items():
         if not gradient.isfinite().all():
