@@ -1,7 +1,8 @@
 """Images by name. `load` gives Images in memory, or OnDisk for a folder that does not fit and for ImageNet."""
 
 from minimim.data.fashion import fashion
-from minimim.data.files import OnDisk, folder, part_folders
+from minimim.data.files import OnDisk, folder
+from minimim.data.folders import part_folders
 from minimim.data.images import Images
 from minimim.data.named import SIZES, here, named
 from minimim.data.scenes import scenes

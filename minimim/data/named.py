@@ -15,7 +15,8 @@ import torchvision
 from PIL import Image, ImageOps
 from torchvision.datasets.utils import download_and_extract_archive
 
-from minimim.data.files import OnDisk, as_images, folder, list_images, read_image
+from minimim.data.files import OnDisk, as_images, folder, read_image
+from minimim.data.folders import folders_in, list_images
 from minimim.data.images import Images
 from minimim.errors import UserError
 
@@ -150,8 +151,8 @@ def imagenette(found, split: str, size: tuple[int, int]) -> Images:
 def tiny_imagenet(top: Path, split: str, size: tuple[int, int]) -> Images | OnDisk:
     """100,000 train pictures of 200 ImageNet classes, 64×64, and the 10,000 of `val` as the test part: the official test
     part has no labels."""
-    part, wnids = top / TRAIN_OR_VAL[split], class_folders(top / "train")
-    found = list_images(part) if split == "train" else annotated(part)
+    part, wnids = top / TRAIN_OR_VAL[split], tuple(folders_in(top / "train"))
+    found = list_images(part).by_class if split == "train" else annotated(part)
     if not found or not set(found) <= set(wnids):
         raise not_whole(top)
     words = dict(line.split("\t", 1) for line in (top / "words.txt").read_text(encoding="utf-8").splitlines())
@@ -199,8 +200,8 @@ def imagenet(split: str, size: tuple[int, int]) -> OnDisk:
     account and for consent. Raises UserError when the pictures are not there, or not sorted into their classes.
     """
     train, part = imagenet_part("train"), imagenet_part(split)
-    wnids = class_folders(train) if train.is_dir() else ()
-    found = list_images(part)
+    wnids = tuple(folders_in(train))  # the classes, in the order of their labels
+    found = list_images(part).by_class if part.is_dir() else {}
     if not found or not set(found) <= set(wnids):
         raise UserError(
             f"imagenet needs pictures in {train}/WNID/ and {train.parent}/val/WNID/, and {part} has none or not sorted so: "
@@ -214,11 +215,6 @@ def imagenet_part(split: str) -> Path:
     """Where a part of ImageNet is looked for."""
     top = Path(os.environ.get("MINIMIM_IMAGENET") or home() / "imagenet").expanduser()
     return top / TRAIN_OR_VAL[split]
-
-
-def class_folders(train: Path) -> tuple[str, ...]:
-    """The folders of a train part by name: the classes, in the order of their labels."""
-    return tuple(sorted(entry.name for entry in os.scandir(train) if entry.is_dir() and not entry.name.startswith(".")))
 
 
 DOWNLOADS = {"cifar10": cifar10, "stl10": stl10, "imagenette": imagenette, "tiny-imagenet": tiny_imagenet}

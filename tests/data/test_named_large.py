@@ -15,6 +15,7 @@ from minimim.data import Images, OnDisk, available, load
 from minimim.data.named import PACKS, SIZES
 from minimim.errors import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* as one colour")  # as all pictures are here
 named = import_module("minimim.data.named")  # the package has a function of this name
 FISH, DOG, BUS = "n01443537", "n02099712", "n04146614"
 COLOURS = {FISH: (250, 0, 0), DOG: (0, 250, 0), BUS: (0, 0, 250)}
