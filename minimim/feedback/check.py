@@ -31,7 +31,9 @@ class Task:
     """One task. name: "ps1.3"; function: what the learner's function is called; truth: arguments → the right answer, by a
     slow loop; cases: (words, arguments) pairs to try; mistakes: sentence → a function that makes this mistake;
     draw: (yours, expected, arguments) → None, a picture that shows the difference; close: (rtol, atol) for floats;
-    learns: the arguments that a gradient must reach, where the right one gives them one."""
+    learns: the arguments that a gradient must reach, where the right one gives them one;
+    left: (result, arguments after the call) → {words: tensor}, what else must be right where arguments may change;
+    errors: part of an error as Python says it ("TypeError: …") → the mistake that brings it about."""
 
     name: str
     function: str
@@ -41,6 +43,8 @@ class Task:
     draw: Callable | None = None
     close: tuple[float, float] = (1e-4, 1e-5)
     learns: tuple[str, ...] = ()
+    left: Callable = lambda result, arguments: {}
+    errors: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def trials(self) -> list["Trial"]:
@@ -56,6 +60,8 @@ class Trial:
     arguments: Arguments
     expected: Any
     slope: float | None = None
+    left: dict[str, Tensor] = field(default_factory=dict)
+    mistaken: dict[Callable, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, task: Task, words: str, arguments: Arguments) -> "Trial":
@@ -63,7 +69,17 @@ class Trial:
         if task.learns and is_plain(arguments):
             along = gradients.directions(gradients.learning(arguments, task.learns))
             slope = gradients.slope(task.truth, arguments, along)
-        return cls(words, arguments, task.truth(**copy.deepcopy(arguments)), slope)
+        given = copy.deepcopy(arguments)
+        expected = task.truth(**given)
+        return cls(words, arguments, expected, slope, task.left(expected, given))
+
+    def under(self, mistake: Callable) -> Any:
+        """What a mistake gives here, worked out once; None where it says nothing of this input."""
+        if mistake not in self.mistaken:
+            self.mistaken[mistake] = None
+            with suppress(Exception):
+                self.mistaken[mistake] = mistake(**copy.deepcopy(self.arguments))
+        return self.mistaken[mistake]
 
 
 def is_plain(arguments: Arguments) -> bool:
@@ -75,10 +91,14 @@ def is_plain(arguments: Arguments) -> bool:
 def examine(task: Task, answer: Callable) -> int:
     """Try an answer on every case of a task, and return how many there are. Raises WrongAnswer at the first that fails."""
     for trial in task.trials:
-        mine = attempt(task, answer, trial.words, trial.arguments)
+        mine, given = attempt(task, answer, trial.words, trial.arguments)
         problem = difference(mine, trial.expected, task.close)
         if problem:
             raise WrongAnswer(explain(task, answer, trial, mine, problem))
+        for words, left in task.left(mine, given).items():
+            problem = difference(left, trial.left[words], task.close)
+            if problem:
+                raise WrongAnswer(f"{task.name}: on {trial.words} the result is right, but not {words}: {problem}")
     for trial in task.trials:
         if trial.slope is not None:
             with complaints(task, f"{trial.words}, where gradients are taken"):
@@ -100,7 +120,10 @@ def complaints(task: Task, words: str):
             raise WrongAnswer(
                 f"{task.name}: {task.function} ends Python, with exit() or the like, on {words}; return a result"
             ) from None
-        line = inner_line(error)
+        line, said = inner_line(error), f"{type(error).__name__}: {error}"
+        for part, sentence in task.errors.items():
+            if part in said:
+                raise WrongAnswer(f"{task.name}: {sentence} ({task.function} raised {type(error).__name__}{line})") from None
         raise WrongAnswer(f"{task.name}: {task.function} raised {type(error).__name__}{line}, on {words}: {error}") from None
 
 
@@ -112,21 +135,24 @@ def inner_line(error: BaseException) -> str:
     return f" in its line {here.tb_lineno}" if here else ""
 
 
-def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> Any:
-    """The answer for one case; its own errors become sentences, and changed arguments a complaint."""
+def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> tuple[Any, Arguments]:
+    """The answer for one case, and the arguments after it; its own errors become sentences, and changed arguments a complaint."""
     given = copy.deepcopy(arguments)
     with suppress(ValueError):  # a built-in function may have no signature
+        order, taken = list(inspect.signature(task.truth).parameters), inspect.signature(answer)
+        names = ", ".join(order)
         try:
-            inspect.signature(answer).bind(**given)
+            taken.bind(**given)
         except TypeError:
-            names = ", ".join(arguments)
             raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, by these names") from None
+        if [name for name in taken.parameters if name in order] != [name for name in order if name in taken.parameters]:
+            raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, in this order")
     with complaints(task, words):
         mine = answer(**given)
     for name, value in arguments.items():
         if not unchanged(value, given[name]):
             raise WrongAnswer(f"{task.name}: {task.function} changed its argument {name}; work on a copy of it")
-    return mine
+    return mine, given
 
 
 def unchanged(before: Any, after: Any) -> bool:
@@ -200,21 +226,20 @@ def explain(task: Task, answer, trial: Trial, mine, problem: str) -> str:
 
 def recognise(task: Task, answer: Callable) -> str | None:
     """The mistake that gives the same as the answer wherever the two can be compared, and somewhere not what is right."""
-    seen = []  # (arguments, mine, what is right), wherever the answer gives one
+    seen = []  # (trial, mine), wherever the answer gives one
     for trial in task.trials:
         with suppress(Exception, SystemExit):
-            seen.append((trial.arguments, answer(**copy.deepcopy(trial.arguments)), trial.expected))
-    for sentence, mistaken in task.mistakes.items():
+            seen.append((trial, answer(**copy.deepcopy(trial.arguments))))
+    for sentence, mistake in task.mistakes.items():
         agreed, differed = True, False
-        for arguments, mine, right in seen:
-            try:
-                theirs = mistaken(**copy.deepcopy(arguments))
-            except Exception:  # noqa: BLE001, S112 (a mistake may not be possible on every input)
+        for trial, mine in seen:
+            theirs = trial.under(mistake)
+            if theirs is None:
                 continue
             if difference(mine, theirs, task.close):
                 agreed = False
                 break
-            differed |= bool(difference(theirs, right, task.close))
+            differed |= bool(difference(theirs, trial.expected, task.close))
         if agreed and differed:
             return sentence
     return None
