@@ -69,7 +69,7 @@ class DropPath(nn.Module):
         """(B, …) → (B, …), whole samples set to zero."""
         if not self.training or self.rate == 0.0:
             return x
-        kept = torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device) >= self.rate  # (B, 1, 1)
+        kept = torch.rand(x.shape[0], *[1] * (x.dim() - 1), device=x.device) >= self.rate  # (B, 1, 1)
         return x * kept / (1 - self.rate)
 
 

@@ -27,17 +27,40 @@ SIZES = {  # dim, depth, heads
 
 
 def size_of(size: str | tuple[int, int, int]) -> tuple[int, int, int]:
-    """(dim, depth, heads) of a named size, or as they are given. Raises UserError for a name that is none."""
+    """(dim, depth, heads) of a named size, or as they are given. Raises UserError for a name that is none, and for a width that
+    the heads cannot share."""
     if isinstance(size, str) and size not in SIZES:
         raise unknown("size", size, SIZES)
-    return SIZES[size] if isinstance(size, str) else size
+    if not isinstance(size, str) and not (isinstance(size, list | tuple) and len(size) == 3):
+        raise UserError(f"a size is a name ({', '.join(SIZES)}) or three numbers, (dim, depth, heads), not {size}")
+    dim, depth, heads = SIZES[size] if isinstance(size, str) else size
+    if dim % heads:
+        raise UserError(f"a width of {dim} cannot be shared out among {heads} heads: choose a number of heads that divides it")
+    return dim, depth, heads
 
 
 def layer_number(layer: int, depth: int) -> int:
     """A layer's number from 0, when −1 means the last. Raises UserError for a layer that is not there."""
-    if not -depth <= layer < depth:
+    if not hasattr(layer, "__index__") or not -depth <= layer < depth:
         raise UserError(f"layer {layer} is not there: this encoder has {depth} blocks, 0 to {depth - 1}")
     return layer % depth
+
+
+def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
+    """What `want` asks an encoder for: whether for its layers, and for the attention map of which block, or of none.
+
+    Raises UserError for a word that is not there, for a block that is not there, and for the maps of several blocks.
+    """
+    words = {want} if isinstance(want, str) else set(want)
+    maps = {word for word in words if word.partition(":")[0] == "attention"}
+    for word in sorted(words - maps - {"layers"}):
+        raise unknown("thing to want", word, ("layers", "attention", "attention:2"))
+    if len(maps) > 1:
+        raise UserError(f"one attention map at a time, not {' and '.join(sorted(maps))}: encode again for another block's")
+    number = next(iter(maps)).removeprefix("attention").removeprefix(":") or "-1" if maps else None
+    if number is not None and not number.removeprefix("-").isdigit():
+        raise UserError(f'attention is wanted of a block by its number, such as "attention:2", not of "{number}"')
+    return "layers" in words, None if number is None else layer_number(int(number), depth)
 
 
 @dataclass
@@ -121,29 +144,28 @@ class ViT(nn.Module):
             x = x + positions
         if self.cls_token is None:
             return x
-        cls = (self.cls_token + cls_position).expand(len(x), -1, -1)  # (B, 1, D)
+        cls = (self.cls_token + cls_position).expand(x.shape[0], -1, -1)  # (B, 1, D)
         return torch.cat([cls.to(x.dtype), x], dim=1)
 
     def split(self, x: Tensor) -> Encoded:
         """Tokens (B, [1+] K, D) to an Encoded."""
         return Encoded(x) if self.cls_token is None else Encoded(x[:, 1:], cls=x[:, 0])
 
-    def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: Sequence[str] = ()) -> Encoded:
+    def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: str | Sequence[str] = ()) -> Encoded:
         """Encode images, raw or normalised, (B, C, H, W), under a mask or whole.
 
-        want: "layers" for the normed output of every block; "attention" for the map of the last block, or "attention:2"
-        of block 2, counted from 0. Only that block pays for its map.
+        want: one word or several. "layers" for the normed output of every block; "attention" for the map of the last block, or
+        "attention:2" of block 2, counted from 0. Only that block pays for its map. Raises UserError for other words.
         """
+        want_layers, number = asked_for(want, self.depth)
         images = normalize(as_inputs(inputs)["image"])
         x = self.embed(images, mask)  # (B, T, D)
-        asked = next((w for w in want if w.startswith("attention")), None)
-        number = int(asked.partition(":")[2] or -1) % self.depth if asked else None
         layers, attention = [], None
         for index, block in enumerate(self.blocks):
             if index == number:
                 attention = block.attn.weights(block.norm1(x))  # (B, heads, T, T)
             x = block(x)
-            if "layers" in want:
+            if want_layers:
                 layers.append(self.split(self.norm(x)))
         encoded = layers[-1] if layers else self.split(self.norm(x))
         return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=self.grid(images))

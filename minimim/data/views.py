@@ -18,12 +18,16 @@ Inputs = dict[str, Tensor]  # {"image": (B, C, H, W), "depth": (B, 1, H, W), …
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, red, green, blue in [0, 1]
 
 
+def statistics_for(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation that normalise images of so many channels: ImageNet's for colour, else 0.5, 0.25."""
+    return (MEAN, STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
+
+
 def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation that normalise these images, (C, 1, 1) each: ImageNet's for colour, else 0.5, 0.25."""
-    channels = images.shape[-3]
-    mean, std = (MEAN, STD) if channels == 3 else ((0.5,) * channels, (0.25,) * channels)
-    # Filled where the images are: torch.tensor would copy its numbers to a GPU, and wait.
-    return tuple(torch.stack([torch.full((1, 1), value, device=images.device) for value in s]) for s in (mean, std))
+    """Mean and standard deviation that normalise these images, (C, 1, 1) each, where the images are."""
+    # Filled there: torch.tensor would copy its numbers to a GPU, and wait.
+    numbers = statistics_for(images.shape[-3])
+    return tuple(torch.stack([torch.full((1, 1), value, device=images.device) for value in s]) for s in numbers)
 
 
 def normalize(images: Tensor) -> Tensor:

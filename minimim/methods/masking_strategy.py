@@ -23,15 +23,16 @@ DECODERS = {  # dim, depth, heads of the MAE decoder beside each size of encoder
 }
 
 
-def mae(image_size, patch_size, size, *, channels=3, mask_ratio=0.75, decoder_dim=None, decoder_depth=None,
+def mae(image_size, patch_size, size, *, channels=3, cls=True, mask_ratio=0.75, decoder_dim=None, decoder_depth=None,
         decoder_heads=None, normalize_target=True, crop_scale=(0.2, 1.0), flip=True) -> Method:  # fmt: skip
     """Masked Autoencoder (He et al., arXiv 2111.06377): a heavy encoder on the visible quarter, a light decoder on all.
 
+    cls: whether the encoder has a CLS token. A size that has no name takes the decoder of the paper, unless told.
     Differs: bilinear, not bicubic crops; decoders for micro, tiny and small are ours, the paper has none.
     """
-    encoder = ViT(image_size, patch_size, size, channels=channels)
+    encoder = ViT(image_size, patch_size, size, channels=channels, cls=cls)
     pixels = patch_size**2 * channels
-    dim, depth, heads = DECODERS[size]
+    dim, depth, heads = DECODERS[size if isinstance(size, str) else "base"]
     dim, heads = decoder_dim or dim, decoder_heads or heads
     if dim % heads:
         raise UserError(f"a decoder of width {dim} cannot be shared out among {heads} heads: choose decoder_heads that divide it")

@@ -1,0 +1,73 @@
+"""What a checkpoint states besides its tensors, in this library's words.
+
+The tensors do not show how many heads share a width, where a row of patches ends, or what the decoder was trained to
+predict. Some files state it: the official MAE in `args`, Hugging Face and timm in JSON files beside the weights.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+STATED = {  # as others call it: (as we do, of which kinds)
+    "norm_pix_loss": ("normalize_target", (bool,)),
+    "mask_ratio": ("mask_ratio", (float,)),
+    "input_size": ("image_size", (int,)),
+    "image_size": ("image_size", (int,)),
+    "num_attention_heads": ("heads", (int,)),
+    "decoder_num_attention_heads": ("decoder_heads", (int,)),
+    "layer_norm_eps": ("eps", (float,)),
+    "hidden_act": ("activation", (str,)),
+    "hidden_size": ("dim", (int,)),
+    "num_hidden_layers": ("depth", (int,)),
+    "image_mean": ("mean", (float, int)),
+    "image_std": ("std", (float, int)),
+    "mean": ("mean", (float, int)),
+    "std": ("std", (float, int)),
+}
+BESIDE = ("config.json", "preprocessor_config.json")  # where Hugging Face and timm describe the weights in the same folder
+
+
+class Weights(dict[str, Tensor]):
+    """Names and tensors, and what their file states besides: says, {word: value}, with the words of `method_for`."""
+
+    def __init__(self, tensors=(), says: dict | None = None):
+        super().__init__(tensors)
+        self.says = says or {}
+
+
+def stated(about) -> dict:
+    """What a description states, a dict or a Namespace, in our words; a value of another kind than it should be is left out."""
+    about = vars(about) if isinstance(about, argparse.Namespace) else about
+    says = {}
+    for name, value in about.items() if isinstance(about, dict) else ():
+        word, kinds = STATED.get(name, (None, ()))
+        numbers = value if isinstance(value, list | tuple) and value else [value]
+        if all(type(each) in kinds for each in numbers):
+            says[word] = tuple(value) if isinstance(value, list | tuple) else value
+    return says
+
+
+def stated_inside(content: dict) -> dict:
+    """What a PyTorch checkpoint states of its training."""
+    says = {}
+    for place in ("args", "config", "hyper_parameters"):
+        says |= stated(content.get(place))
+    return says
+
+
+def stated_beside(path: Path) -> dict:
+    """What the files of Hugging Face or timm beside the weights state; a file that is no JSON states nothing."""
+    says = {}
+    for name in BESIDE:
+        try:
+            about = json.loads(path.with_name(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        says |= stated(about)
+        if isinstance(about, dict):
+            says |= stated(about.get("pretrained_cfg"))  # timm's
+    if len(says.get("image_size") or ()) == 3:
+        says["image_size"] = says["image_size"][1:]  # timm's is (C, H, W)
+    return says

@@ -1,0 +1,45 @@
+"""Encoders to timm, and timm's encoders under this library's protocol."""
+
+import torch
+from torch import Tensor, nn
+
+from minimim.data.views import statistics_for
+from minimim.interop.says import Weights
+from minimim.methods import Method
+from minimim.vit import Encoded, layer_number
+
+
+def to_timm(method: Method) -> Weights:
+    """The encoder's weights as timm's `vit_*` models (num_classes=0) load them, strict. An encoder without CLS fits a model
+    with class_token=False and global_pool=""; other options of the model are what `says` says, such as its heads.
+    """
+    encoder = method.encoder
+    weights = {name: tensor.clone() for name, tensor in encoder.state_dict().items() if name != "mask_token"}
+    mean, std = statistics_for(encoder.patch_embed.proj.in_channels)
+    image_size = tuple(side * encoder.patch_size for side in encoder.home_grid)
+    return Weights(weights, {"image_size": image_size, "heads": encoder.heads, "mean": mean, "std": std})
+
+
+class TimmEncoder(nn.Module):
+    """A timm Vision Transformer with this library's `features`, so that the same protocol can probe it.
+
+    Raw images are normalised with the mean and spread that the timm model was trained with. A model that norms after its
+    mean (`fc_norm`) does so here for pool="mean".
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+        self.dim, self.depth = model.num_features, len(model.blocks)
+
+    def features(self, images: Tensor, layer: int = -1, pool: str = "mean") -> Tensor:
+        """(B, C, H, W), uint8 or normalised → (B, D) or tokens, from one block's normed output, as `ViT.features` does."""
+        if images.dtype == torch.uint8:
+            config = self.model.pretrained_cfg
+            mean, std = (torch.tensor(config[key], device=images.device).view(-1, 1, 1) for key in ("mean", "std"))
+            images = (images / 255 - mean) / std
+        number, cls = layer_number(layer, self.depth), self.model.has_class_token
+        found = self.model.get_intermediate_layers(images, [number], return_prefix_tokens=cls, norm=True)[0]
+        encoded = Encoded(found[0], cls=found[1][:, 0]) if cls else Encoded(found)
+        pooled = encoded.pooled(pool)  # (B, D), or (B, N, D)
+        return self.model.fc_norm(pooled) if pool == "mean" else pooled
