@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from minimim.data.images import check_pixels
 from minimim.errors import UserError
 
 
@@ -63,7 +64,13 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(channels, dim, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, images: Tensor, ids: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) → tokens (B, N, D), or (B, K, D) of the patches ids (B, K)."""
+        """Normalised images (B, C, H, W) → tokens (B, N, D), or (B, K, D) of the patches ids (B, K).
+
+        Raises UserError for images of another precision, shape or number of channels than this was built for.
+        """
+        check_pixels(images, self.proj.weight.dtype)
+        if images.dim() != 4:
+            raise UserError(f"images are (B, C, H, W), and these are {tuple(images.shape)}: one image is images[None]")
         channels = self.proj.in_channels
         if images.shape[1] != channels:
             raise UserError(f"images have {images.shape[1]} channels, but this encoder was built for {channels}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from minimim.data.images import Images
+from minimim.data.images import Images, check_set
 from minimim.data.views import Inputs
 from minimim.draws import mix
 
@@ -49,14 +49,20 @@ def batches(
     """This process's images of the batches number `start` to `stop`, uint8 (b, C, H, W) on the device.
 
     data: Images, which are moved to the device once when they fit there, or OnDisk, which `workers` processes read.
-    labels: give {"image": images, "label": (b,)} instead.
+    labels: give {"image": images, "label": (b,)} instead. Images may also be normalised floats. Raises UserError for others.
     """
-    if labels:
-        more = {"seed": seed, "start": start, "stop": stop, "device": device, "rank": rank, "world": world}
-        images = batches(data, batch_size, **more, workers=workers)
-        named = batches(Images(data.labels), batch_size, **more)
-        return ({"image": x, "label": y} for x, y in zip(images, named, strict=False))
-    device = torch.device(device)
+    if hasattr(data, "images"):
+        check_set(data.images)
+    more = {"seed": seed, "start": start, "stop": stop, "device": torch.device(device), "rank": rank, "world": world}
+    images = stream(data, batch_size, **more, workers=workers)
+    if not labels:
+        return images
+    named = stream(Images(data.labels), batch_size, **more)
+    return ({"image": x, "label": y} for x, y in zip(images, named, strict=False))
+
+
+def stream(data, batch_size: int, *, seed, start, stop, device: torch.device, rank, world, workers=0) -> Iterator[Tensor]:
+    """This process's rows of the batches number `start` to `stop`, of images or of anything else that Images can hold."""
     own = rows(batch_size, rank, world)
     steps = range(start, 2**62 if stop is None else stop)
     wanted = (positions(step, batch_size, len(data), seed)[own] for step in steps)
@@ -73,6 +79,7 @@ def in_order(data, batch_size: int, device="cpu", workers: int | None = None) ->
     images on disk, by default one a core, at most 16."""
     device = torch.device(device)
     if hasattr(data, "images"):
+        check_set(data.images)
         return (sent(images, device) for images in data.images.split(batch_size))
     ids, workers = range(len(data)), min(16, os.cpu_count() or 1) if workers is None else workers
     return on_the_way(data, (ids[i : i + batch_size] for i in range(0, len(data), batch_size)), device, workers)

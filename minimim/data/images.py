@@ -1,5 +1,6 @@
 """Images in memory: what every source gives, and what training and evaluation take."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import torch
@@ -7,6 +8,32 @@ from torch import Tensor
 
 from minimim.draws import mix
 from minimim.errors import UserError
+
+
+def check_pixels(images: Tensor, dtype: torch.dtype | None = None) -> None:
+    """Raise UserError unless images are what the whole library takes: uint8 from 0 to 255, or floats that are normalised.
+
+    dtype: of the floats, that of the weights which they meet; by default any.
+    """
+    if not isinstance(images, Tensor):
+        raise UserError(f"images are a torch.Tensor (B, C, H, W), not of type {type(images).__name__}: make one with torch.as_tensor")
+    if images.dtype == torch.uint8 or images.is_floating_point() and dtype in (None, images.dtype):
+        return
+    kind, wanted = (str(of).removeprefix("torch.") for of in (images.dtype, dtype or torch.float32))
+    raise UserError(
+        f"these images are {kind}, and what is taken is uint8 from 0 to 255, or {wanted} that is normalised already: scale numbers "
+        f"of another range to 0..255 and round them to torch.uint8, or bring normalised images to torch.{wanted}"
+    )
+
+
+def check_set(images: Tensor) -> None:
+    """`check_pixels` for a whole set, with a warning where its first floats are too large to be normalised."""
+    check_pixels(images)
+    largest = float(images[:16].abs().max()) if images.is_floating_point() and len(images) else 0.0
+    if largest > 50:
+        warnings.warn(
+            f"images in floats are taken as normalised, and these reach {largest:g}: give uint8 from 0 to 255, or normalise them", stacklevel=4
+        )
 
 
 def few(images, shots: int, *, seed: int = 0):
@@ -27,7 +54,7 @@ def few(images, shots: int, *, seed: int = 0):
 class Images:
     """A set of images in memory.
 
-    images: uint8 (n, C, H, W); labels: int64 (n,), or None; classes: the name of each label; truth: more that is known
+    images: uint8 (n, C, H, W), or float32 where they are normalised already; labels: int64 (n,), or None; classes: the name of each label; truth: more that is known
     of each image, name → tensor or list with n rows.
     """
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minimim.data.images import check_pixels
 from minimim.draws import uniform
 
 Inputs = dict[str, Tensor]  # {"image": (B, C, H, W), "depth": (B, 1, H, W), …}
@@ -31,7 +32,8 @@ def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalize(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) → float of about zero mean and unit spread; float images pass unchanged."""
+    """uint8 (B, C, H, W) → float of about zero mean and unit spread; float images pass unchanged. Raises UserError for others."""
+    check_pixels(images)
     if images.dtype != torch.uint8:
         return images
     mean, std = statistics(images)
@@ -89,6 +91,7 @@ class RandomViews(nn.Module):
         mirrored = noise[:, 4] < 0.5 * self.flip  # (B,)
         view = {}
         for name, images in inputs.items():
+            check_pixels(images)
             raw = images.dtype == torch.uint8
             images = images / 255 if raw else images
             if self.scale is not None:

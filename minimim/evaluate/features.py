@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minimim.data.batches import in_order
+from minimim.data.images import check_pixels
+from minimim.data.spelling import told_apart
 from minimim.errors import UserError
 
 SIDE = 32  # pixels, of the raw pixels' longer side
@@ -83,8 +85,11 @@ def fingerprint(encoder: nn.Module) -> str:
 
 
 def check_labels(train, test) -> None:
-    """Raise UserError unless both have labels, those of train more than one class, and those of test no other."""
+    """Raise UserError unless both have labels, those of train more than one class, and those of test no other; and for images
+    in memory of a kind that is not taken."""
     for name, data in (("train", train), ("test", test)):
+        if hasattr(data, "images"):
+            check_pixels(data.images, torch.float32)
         if data.labels is None:
             raise UserError(f"the {name} images have no labels: put each class in a folder of its own")
     if len(train.labels.unique()) < 2:
@@ -92,7 +97,7 @@ def check_labels(train, test) -> None:
     strangers = set(test.labels.unique().tolist()) - set(train.labels.unique().tolist())
     if strangers:
         numbers, names = sorted(strangers)[:5], getattr(test, "classes", ())
-        which = ", ".join(names[i] for i in numbers) if names else f"numbers {numbers}"
+        which = ", ".join(told_apart([names[i] for i in numbers], names)) if names else f"numbers {numbers}"
         raise UserError(f"the test images have classes that no train image has ({which})")
 
 

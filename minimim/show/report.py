@@ -39,11 +39,11 @@ def picture(content: bytes, alt: str, kind: str = "") -> str:
     return f'<img class="{kind}" alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 
-def filled_rows(filled: Filled, zoom: int = 3) -> str:
-    """Original, masked and filled in, one row each."""
+def filled_rows(filled: Filled, zoom: int = 3, bands: tuple[int, int, int] | None = None) -> str:
+    """Original, masked and filled in, one row each. bands: as `as_pixels` has them."""
     rows: list[Tensor] = [filled.original, filled.masked, filled.filled]
     return (
-        picture(png(strip(rows), zoom), "three rows of images: original, masked, filled in")
+        picture(png(strip(rows, bands=bands), zoom), "three rows of images: original, masked, filled in")
         + '<p class="rows">Rows: the image; what the encoder is shown; what the model makes of it.</p>'
     )
 

@@ -7,8 +7,9 @@ import torch
 from helpers import build, generator, raw
 from PIL import Image
 
+from minimim.data.views import normalize
 from minimim.errors import UserError
-from minimim.show import as_pixels, fill_in, grey_out, png, strip
+from minimim.show import as_pixels, fill_in, grey_out, png, report, strip
 from minimim.show.pictures import borrowed
 
 
@@ -58,6 +59,40 @@ def test_a_method_without_pixels_cannot_paint():
 def test_grey_one_channel_images_show_as_three_equal_ones():
     pixels = as_pixels(raw(channels=1))
     assert pixels.shape == (4, 16, 16, 3) and torch.equal(pixels[..., 0], pixels[..., 2])
+
+
+@pytest.mark.parametrize("channels, shown", [(1, (0, 0, 0)), (2, (0, 0, 0)), (3, (0, 1, 2)), (4, (0, 1, 2)), (13, (0, 1, 2))])
+def test_of_many_channels_the_first_three_are_shown_and_of_two_the_first(channels, shown):
+    images = raw(channels=channels)
+    for pixels in (as_pixels(images), as_pixels(normalize(images))):
+        assert pixels.shape == (4, 16, 16, 3) and all(torch.equal(pixels[..., i], images[:, band]) for i, band in enumerate(shown))
+    assert torch.equal(strip([images])[:16, :16, 2], images[0, shown[2]])
+
+
+def test_bands_say_which_channels_are_red_green_and_blue():
+    images = raw(channels=13)
+    assert torch.equal(as_pixels(images, bands=(12, 0, 5)).permute(0, 3, 1, 2), images[:, [12, 0, 5]])
+    assert torch.equal(strip([images], bands=(12, 0, 5))[:16, :16], images[0, [12, 0, 5]].permute(1, 2, 0))
+    assert torch.equal(as_pixels(raw(channels=2), bands=(1, 0, 1))[..., 0], raw(channels=2)[:, 1])
+    for bands in ((0, 1), (0, 1, 13), (0, 1, 2, 3), ("r", "g", "b"), (0.0, 1, 2)):
+        with pytest.raises(UserError, match=r"^bands are three channels .* each from 0 to 12, not \("):
+            as_pixels(images, bands=bands)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 13])
+def test_images_of_other_channels_are_filled_in_and_shown(channels):
+    method, images = build("mae", channels=channels), raw(channels=channels)
+    filled = fill_in(method, images, generator=generator())
+    assert filled.filled.shape == images.shape and strip([filled.original, filled.masked, filled.filled]).shape == (52, 70, 3)
+    picture = report.filled_rows(filled, bands=(channels - 1, 0, 1))
+    assert picture != report.filled_rows(filled) and picture.startswith("<img")
+
+
+def test_normalised_images_are_filled_in_as_their_bytes_are():
+    method, images = build("mae"), raw()
+    one, other = (fill_in(method, x, generator=generator()) for x in (images, normalize(images)))
+    for name in ("original", "masked", "filled", "mask"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
 
 
 def test_a_strip_holds_each_image_at_its_place_and_survives_as_png():
