@@ -23,6 +23,7 @@ GUESSED = "by the brightest pixel"  # how white is found where nothing says it
 
 def endings() -> frozenset[str]:
     """Endings of the pictures that Pillow reads here, in lower case: all that are registered with it, by its plugins too."""
+    Image.init()  # fills Image.OPEN: no plugin is registered before it is asked for
     kinds = {*Image.OPEN, "MPO"} - NO_PICTURES  # MPO, of two-eyed cameras, is opened as JPEG
     return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in kinds)
 
