@@ -1,7 +1,18 @@
-"""python -m minimim, and torchrun -m minimim, are the command line too."""
+"""The command line: `minimim`, `python -m minimim`, and `torchrun -m minimim`."""
 
 import sys
 
-from minimim.cli import main
+from minimim.threads import wait_patiently
 
-sys.exit(main())
+
+def main() -> int:
+    """Run one command; see minimim/cli.py."""
+    wait_patiently()
+    wait_patiently()
+    from minimim import cli  # imports torch
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
