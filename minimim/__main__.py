@@ -8,7 +8,6 @@ from minimim.threads import wait_patiently
 def main() -> int:
     """Run one command; see minimim/cli.py."""
     wait_patiently()
-    wait_patiently()
     from minimim import cli  # imports torch
 
     return cli.main()
