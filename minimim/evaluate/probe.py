@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minimim.draws import mix
-from minimim.evaluate.features import Features, check, standardise
+from minimim.evaluate.features import Features, check, in_their_span, standardise
 from minimim.evaluate.score import Score, accuracy
 
 L2S = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # tried in this order
@@ -27,7 +27,7 @@ def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 
     split = max(1, int(len(train) * held_out))
     judge, pupil = train.take(order[:split]), train.take(order[split:])
     classes = int(train.labels.max()) + 1
-    x, judged = standardise(pupil.x, judge.x)
+    x, judged = in_their_span(*standardise(pupil.x, judge.x))
     steepness, seen, weights = covariance(x), {}, None
     for l2 in l2s:
         weights = fit(x, pupil.labels, classes, l2, steepness, weights)
@@ -37,7 +37,9 @@ def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 
         if most > max(list(seen.values())[-2:]) or most - score.value > 3 * score.stderr:
             break
     best = max(seen, key=seen.get)
-    x, tested = standardise(train.x, test.x)
+    x, tested = in_their_span(*standardise(train.x, test.x))
+    if x.shape[1] != len(steepness):  # another span: nothing to begin from
+        steepness, weights = covariance(x), None
     weights = fit(x, train.labels, classes, best, steepness, weights)
     return accuracy(predict(weights, tested), test.labels, l2=best, held_out=seen[best])
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from minimim.draws import mix
 from minimim.errors import UserError
-from minimim.evaluate.features import Features, check_alike, check_vectors, standardise
+from minimim.evaluate.features import Features, check_alike, check_vectors, in_their_span, standardise
 from minimim.evaluate.score import Score
 
 PENALTIES = tuple(10.0**power for power in range(-6, 3))
@@ -40,13 +40,13 @@ def regression_probe(
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix(seed)))
     split = max(1, int(len(train) * held_out))
     judge, pupil = order[:split], order[split:]
-    x, judged = standardise(train.x[pupil], train.x[judge])
+    x, judged = in_their_span(*standardise(train.x[pupil], train.x[judge]))
     seen = {}
     for penalty in penalties:
         guess = ridge(x, train_numbers[pupil], judged, penalty)
         seen[penalty] = r2(guess, train_numbers[judge]).mean().item()
     best = max(seen, key=seen.get)
-    x, tested = standardise(train.x, test.x)
+    x, tested = in_their_span(*standardise(train.x, test.x))
     guess = ridge(x, train_numbers, tested, best)
     each = r2(guess, test_numbers)  # (T,)
     shares = ((guess - test_numbers).square() / test_numbers.var(dim=0, unbiased=False)).mean(dim=1)  # (n,), 1 − R² on average

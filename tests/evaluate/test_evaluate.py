@@ -25,8 +25,9 @@ from minimim.evaluate import (
     sweep,
     table,
 )
-from minimim.evaluate.features import Features, check_labels, pixel_size, standardise
+from minimim.evaluate.features import Features, check_labels, in_their_span, pixel_size, standardise
 from minimim.evaluate.probe import covariance, fit, predict, scores
+from minimim.evaluate.regression import ridge
 from minimim.evaluate.score import accuracy
 from minimim.methods import create
 from minimim.vit import ViT
@@ -254,6 +255,20 @@ def test_the_probe_copes_with_more_dimensions_than_images_and_with_twins_among_t
     for l2 in (1.0, 1e-2, 1e-5):
         weights = fit(x, torch.arange(30) % 3, 3, l2, covariance(x))
         assert predict(weights, x).tolist() == [i % 3 for i in range(30)]
+
+
+@pytest.mark.parametrize("n, same", [(30, False), (100, True), (300, True)])
+def test_few_rows_are_judged_in_their_span_and_a_penalised_fit_is_the_same_there(n, same):
+    x, others, y = torch.randn(n, 100), torch.randn(50, 100), torch.randn(n, 2)
+    short, short_others = in_their_span(x, others)
+    assert short.shape == (n, min(n, 100)) and short_others.shape == (50, min(n, 100)) and (short is x) == same
+    torch.testing.assert_close(short @ short_others.T, x @ others.T, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(ridge(short, y, short_others, 0.1), ridge(x, y, others, 0.1), atol=1e-4, rtol=1e-4)
+    found = []
+    for here, there in ((x, others), (short, short_others)):
+        weights = fit(here, torch.arange(n) % 3, 3, 0.1, covariance(here))
+        found.append(scores(weights, there).log_softmax(dim=1))
+    torch.testing.assert_close(*found, atol=3e-3, rtol=0)
 
 
 def test_the_probes_accuracy_is_that_of_its_own_weights_on_all_train_features():
