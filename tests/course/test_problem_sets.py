@@ -2,6 +2,7 @@
 
 Each test works for whatever sets there are in solutions/."""
 
+import ast
 import copy
 import csv
 import importlib.util
@@ -132,7 +133,8 @@ def test_each_task_has_a_stub_a_check_and_three_hints_in_this_order(name):
         (check,) = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and f'check("{task.name}"' in cell.source]
         assert any(re.search(rf"^(def|class) {task.function}\b", cell.source, re.MULTILINE) for cell in cells[:check])
         hints = re.findall(r"<details><summary>[^\n]*</summary>\n\n(.*?)\n\n</details>", cells[check + 1].source, re.DOTALL)
-        assert len(hints) == 3 and "?" in hints[2], f"{task.name}: three folded hints below the check, the third a question"
+        assert len(hints) == 3, f"{task.name}: three folded hints below the check"
+        assert re.search(r"`[^`]*[(=<>\[][^`]*`", hints[2]), f"{task.name}: the third hint is nearly the line of code"
 
 
 @pytest.mark.parametrize("name", GRADED)
@@ -154,6 +156,23 @@ def test_each_behaviour_has_a_cell_of_its_own_that_says_which_and_keeps_a_visibl
         assert hidden, f"{cell.id} has no hidden tests"
         visible = [line for line in visible.replace(hidden[0], "").splitlines() if line.strip() and not line.startswith("#")]
         assert any("assert" in line or "check(" in line for line in visible), f"{cell.id} would be empty when handed out"
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_every_graded_assertion_says_a_sentence(name):
+    for cell in automatic(read("solutions", name)):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Assert):
+                said = "".join(texts(cell.source, node.msg))
+                assert len(said.split()) >= 5, f"{cell.id}, line {node.lineno}: {said!r} is no sentence"
+
+
+def texts(source, node):
+    """The fixed text of a message, wherever it was put together: in place, or in a variable just above."""
+    if isinstance(node, ast.Name):
+        given = [n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == node.id]
+        return texts(source, given[-1])
+    return [part.value if isinstance(part, ast.Constant) else "…" for part in getattr(node, "values", [node]) if part]
 
 
 # what is handed in

@@ -1,29 +1,26 @@
 """The checks and the hidden tests of problem set 1, fed with answers: right ones written in other ways pass, wrong ones are
 rejected and their mistake is named, and what a lesson or the library holds does not earn full points."""
 
-# ruff: noqa: S102 (graded cells are run as nbgrader runs them)
-
 import re
 import traceback
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from einops import rearrange, reduce, repeat
-from helpers import TOP
+from graded import Graded, each, handed_on, mutants
 
 from minimim.feedback import check
 from minimim.feedback.check import WrongAnswer
 from minimim.feedback.pictures import beside
 from minimim.feedback.ps1 import tasks as ps1
-from minimim.feedback.ps1.tasks import TASKS
 from minimim.masking import Mask
 from minimim.patches import patchify, take
 
-SOURCE = TOP / "solutions" / "ps1" / "ps1.ipynb"
+TASKS = {task.name: task for task in ps1.TASKS}
+SET = Graded("ps1", TASKS, __name__)
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +36,6 @@ def said(task, answer):
     with pytest.raises(WrongAnswer) as wrong:
         check(task, answer)
     return str(wrong.value)
-
-
-def answers(right):
-    """(task, answer) for each entry of a dict, with readable names."""
-    return [pytest.param(t, f, id=f"{t}-{n}") for t, fs in right.items() for n, f in enumerate(fs, 1)]
 
 
 # Right answers
@@ -253,6 +245,24 @@ def ragged_by_matrix(tokens, hidden, mask_token):
     return pick.to(tokens.dtype) @ tokens + hidden.unsqueeze(-1) * mask_token
 
 
+def ragged_without_padding(tokens, hidden, mask_token):
+    real = torch.arange(tokens.shape[1]) < (~hidden).sum(1, keepdim=True)
+    place = ((~hidden).cumsum(1) - 1).clamp(min=0)
+    clean = torch.where(real.unsqueeze(-1), tokens, 0)
+    return take(clean, place) * ~hidden.unsqueeze(-1) + hidden.unsqueeze(-1) * mask_token
+
+
+def ragged_by_flat_index(tokens, hidden, mask_token):
+    every = torch.cat([tokens.flatten(0, 1), mask_token[None]])  # (B·Kmax + 1, D)
+    first = torch.arange(len(tokens)).unsqueeze(1) * tokens.shape[1]
+    return every[torch.where(hidden, len(every) - 1, first + (~hidden).cumsum(1) - 1)]
+
+
+def ragged_by_masked_scatter(tokens, hidden, mask_token):
+    real = torch.arange(tokens.shape[1]) < (~hidden).sum(1, keepdim=True)
+    return mask_token.expand(*hidden.shape, -1).masked_scatter(~hidden.unsqueeze(-1), tokens[real])
+
+
 def ragged_by_scatter(tokens, hidden, mask_token):
     ids = hidden.to(torch.uint8).argsort(dim=1, stable=True)[:, : tokens.shape[1]]  # (B, Kmax) places of the tokens, then hidden ones
     out = mask_token.expand(*hidden.shape, -1).contiguous()
@@ -335,7 +345,7 @@ RIGHT = {
     ],
     "ps1.4": [
         ragged_by_gather, ragged_by_take_along_dim, ragged_by_boolean_index, ragged_by_loop, ragged_by_sample, ragged_by_ranks,
-        ragged_by_matrix, ragged_by_scatter,
+        ragged_by_scatter, ragged_without_padding, ragged_by_flat_index, ragged_by_masked_scatter,
     ],
     "ps1.5": [
         views_by_ranks, views_by_scatter, views_by_index, views_by_sets, views_by_topk, views_by_thresholds, views_by_counting,
@@ -344,10 +354,11 @@ RIGHT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("task", "answer"), answers(RIGHT))
-def test_a_right_answer_passes_however_it_is_written(task, answer, capsys):
+@pytest.mark.parametrize(("task", "answer"), each(RIGHT))
+def test_a_right_answer_passes_and_earns_all_points_however_it_is_written(task, answer, capsys):
     check(task, answer)
     assert re.fullmatch(rf"{task}: right, on \d+ inputs\n", capsys.readouterr().out)
+    assert SET.points(task, answer) == SET.full(task)
 
 
 # Wrong answers, each with what must be said of it
@@ -382,6 +393,27 @@ def without_second_remainder(images, patch_size):
     h, w = images.shape[-2:]
     pad = (0, patch_size - w % patch_size, 0, patch_size - h % patch_size)
     return patchify(F.pad(images, pad), patch_size), patchify(F.pad(torch.ones_like(images[:, :1]), pad), patch_size) == 1
+
+
+def real_if_positive(images, patch_size):
+    patches, _ = border_by_pad(images, patch_size)
+    return patches, patches.unflatten(2, (-1, images.shape[1])).amax(-1) > 0
+
+
+def real_by_meshgrid(images, patch_size):
+    """"xy" gives (cols, rows)."""
+    patches, _ = border_by_pad(images, patch_size)
+    h, w = (side + more for side, more in zip(images.shape[-2:], need(images, patch_size), strict=True))
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="xy")  # (w, h) each
+    inside = ((y < images.shape[2]) & (x < images.shape[3])).reshape(1, 1, h, w)
+    return patches, patchify(inside.expand(len(images), -1, -1, -1), patch_size)
+
+
+def marked_by_minus_one(images, patch_size):
+    down, right = need(images, patch_size)
+    patches = patchify(F.pad(images, (0, right, 0, down), value=-1.0), patch_size)
+    real = patches[..., :: images.shape[1]] != -1
+    return patches * (patches != -1), real
 
 
 def top_left(images, patch_size):
@@ -422,6 +454,13 @@ def swapped_pad(images, patch_size):
     return patchify(F.pad(images, (0, down, 0, right)), patch_size), None
 
 
+def rows_all_at_once(noise, visible):
+    """Rows are kept apart by adding their number, which is enough for noise between 0 and 1 only."""
+    rows = torch.arange(noise.shape[1])[:, None]
+    ranks = (noise + rows).flatten(1).argsort(1).argsort(1).view_as(noise)
+    return (ranks - rows * noise.shape[2] >= visible).flatten(1)
+
+
 def uniform_restore(tokens, hidden, mask_token):
     """As in lesson 02, where all samples keep the same number."""
     fill = mask_token.expand(len(tokens), hidden.shape[1] - tokens.shape[1], -1)
@@ -451,6 +490,36 @@ def all_in_front(tokens, hidden, mask_token):
 def count_from_one(tokens, hidden, mask_token):
     place = (~hidden).cumsum(1).clamp(max=tokens.shape[1] - 1)
     return torch.where(hidden.unsqueeze(-1), mask_token, take(tokens, place))
+
+
+def multiplied(tokens, hidden, mask_token):
+    place = ((~hidden).cumsum(1) - 1).clamp(min=0)
+    return take(tokens, place) * (~hidden)[..., None] + mask_token * hidden[..., None]
+
+
+@torch.no_grad()
+def without_a_graph(tokens, hidden, mask_token):
+    return ragged_by_gather(tokens, hidden, mask_token)
+
+
+def count_below(tokens, hidden, mask_token):
+    place = ((~hidden).cumsum(1) - 2).clamp(min=0)
+    return torch.where(hidden.unsqueeze(-1), mask_token, take(tokens, place))
+
+
+def count_down(tokens, hidden, mask_token):
+    place = ((~hidden).cumsum(0) - 1).clamp(0, tokens.shape[1] - 1)
+    return torch.where(hidden.unsqueeze(-1), mask_token, take(tokens, place))
+
+
+def run_on(tokens, hidden, mask_token):
+    out, every, used = mask_token.repeat(*hidden.shape, 1), tokens.flatten(0, 1), 0
+    for b in range(len(hidden)):
+        for n in range(hidden.shape[1]):
+            if not hidden[b, n]:
+                out[b, n] = every[used]
+                used += 1
+    return out
 
 
 def zeros_at_hidden(tokens, hidden, mask_token):
@@ -502,6 +571,11 @@ WRONG = {
         (cut("b (n t) c (p r) (q s) -> b (n r s) (t p q c)"), "pixels that lie far apart"),
         (cut("b (t n) c (r p) (s q) -> b (n r s) (t p q c)"), "frames that lie far apart"),
         (tubelets_by_view, "a reshape alone keeps the order in memory"),
+        (cut("b (n t) c (r p) (s q) -> b (n r s) (p q c t)"), "time comes last inside a tubelet"),
+        (cut("b (n t) c (r p) (s q) -> b (r n s) (t p q c)"), "time stands between row and column"),
+        (lambda video, patch_size, frames: tubelets_by_numpy(video.flip(1), patch_size, frames), "values differ"),
+        (lambda video, patch_size, frames: tubelets_by_slices(video, frames, patch_size), "on a video of"),
+        (lambda video, patch_size, frames: tubelets_by_einops(video[:1], patch_size, frames), "its shape is"),
         (lambda video, patch_size, frames: patchify(video[:, 0], patch_size), "its shape is"),
         (lambda video, patch_size, frames: tubelets_by_einops(video.float(), patch_size, frames), "float64 numbers into"),
         (lambda video, patch_size, frames: video.view(1, -1), "its shape is"),
@@ -512,6 +586,10 @@ WRONG = {
         (by_unfold_alone, "the patch pixels are in (c, p, q) order; MAE uses (p, q, c)"),
         (real_from_values, "a black pixel of the image is real too"),
         (real_from_first_channel, "a black pixel of the image is real too"),
+        (real_if_positive, "a pixel of 0 or below is real too"),
+        (real_by_meshgrid, "rows and columns changed round"),
+        (marked_by_minus_one, "values differ"),
+        (lambda images, patch_size: (border_by_pad(images, patch_size)[0], real_if_positive(images + 9, patch_size)[1] | True), "True everywhere"),
         (without_second_remainder, "P − H % P is P there"),
         (top_left, "at the top and left"),
         (edges_repeated, "repeats the edge"),
@@ -527,6 +605,14 @@ WRONG = {
         (lambda noise, visible: (noise.argsort(-1) >= visible).flatten(1), "argsort once gives the order, not the ranks"),
         (lambda noise, visible: ~rows_by_ranks(noise, visible), "in this course True means hidden"),
         (lambda noise, visible: rows_by_ranks(noise, visible).long(), "a 0/1 mask"),
+        (lambda noise, visible: (noise.argsort(-1).argsort(-1, descending=True) >= visible).flatten(1), "the second argsort sorts from high to low"),
+        (lambda noise, visible: (noise.argsort(-1, descending=True) >= visible).flatten(1), "argsort once, from high to low"),
+        (lambda noise, visible: rows_by_ranks(noise, visible + 1), "one patch too many stays visible"),
+        (lambda noise, visible: (noise >= noise.sort(-1).values[..., visible - 1, None]).flatten(1), "one patch too many is hidden"),
+        (lambda noise, visible: (noise > visible / noise.shape[-1]).flatten(1), "a threshold on the noise"),
+        (lambda noise, visible: rows_by_ranks(noise, visible).unflatten(1, noise.shape[1:]).mT.flatten(1), "column by column"),
+        (lambda noise, visible: (noise.argsort(0).argsort(0) >= visible).flatten(1), "the noise of all samples is ranked together"),
+        (lambda noise, visible: rows_all_at_once(noise, visible), "values differ"),
         (lambda noise, visible: rows_by_ranks(-noise, visible), "the highest noise stays visible"),
         (lambda noise, visible: ~rows_by_ranks(-noise, visible), "`visible` patches of a row are hidden"),
         (lambda noise, visible: (noise.argsort(1).argsort(1) >= visible).flatten(1), "right in each column"),
@@ -540,6 +626,17 @@ WRONG = {
     "ps1.4": [
         (uniform_restore, "the padding has come back as patches"),
         (shuffled_once, "argsort once gives the order, not the ranks"),
+        (ragged_by_matrix, "a matrix of 0 and 1, which multiplies the padding by 0"),
+        (multiplied, "at hidden places a token or padding is multiplied by 0"),
+        (lambda tokens, hidden, mask_token: ragged_by_gather(tokens.detach(), hidden, mask_token), "no gradient reaches tokens"),
+        (lambda tokens, hidden, mask_token: ragged_by_gather(tokens, hidden, mask_token.data), "no gradient reaches mask_token"),
+        (lambda tokens, hidden, mask_token: torch.tensor(ragged_by_gather(tokens, hidden, mask_token).tolist(), dtype=tokens.dtype), "no gradient"),
+        (without_a_graph, "no gradient comes back from the result"),
+        (count_below, "the token before its own"),
+        (count_down, "the count runs down the batch"),
+        (run_on, "one after the other, padding among them"),
+        (lambda tokens, hidden, mask_token: ragged_by_gather(tokens, hidden, mask_token[:1]), "values differ"),
+        (lambda tokens, hidden, mask_token: ragged_by_gather(tokens.nan_to_num_(0, 0, 0), hidden, mask_token), "changed its argument tokens"),
         (in_front, "every token belongs at its own visible place"),
         (all_in_front, "tokens and padding stand in front"),
         (count_from_one, "cumsum counts the place itself"),
@@ -557,35 +654,44 @@ WRONG = {
         (view_pairs(first_view, lambda r, k, o: (r < o) | ((r >= k) & (r < 2 * k - o))), "not the right ones"),
         (view_pairs(first_view, lambda r, k, o: (r >= k) & (r < 2 * k)), "the views share nothing"),
         (view_pairs(first_view, lambda r, k, o: (r >= k - o) & (r < 2 * k)), "keeps more than N/4"),
+        (lambda noise, overlap: views_by_ranks(noise.argsort(1).argsort(1, descending=True).float(), overlap), "the second argsort"),
+        (view_pairs(first_view, lambda r, k, o: (r > k - o) & (r <= 2 * k - o)), "begins one place too late"),
+        (view_pairs(first_view, lambda r, k, o: (r >= k - o - 1) & (r < 2 * k - o - 1)), "begins one place too early"),
+        (view_pairs(first_view, lambda r, k, o: (r >= k - o) & (r <= 2 * k - o)), "keeps one patch too many"),
+        (view_pairs(first_view, lambda r, k, o: (r >= k - o) & (r < 2 * k - o - 1)), "keeps one patch too few"),
+        (view_pairs(first_view, lambda r, k, o: (r >= k - o) & (r < k)), "keeps only the shared patches"),
+        (view_pairs(lambda r, k, o: r <= k, lambda r, k, o: (r >= k - o) & (r < 2 * k - o)), "result 1 of 2"),
+        (lambda noise, overlap: views_by_ranks(noise, overlap)[::-1], "result 1 of 2"),
+        (lambda noise, overlap: views_by_ranks(noise.sort(1).values, overlap), "values differ"),
+        (lambda noise, overlap: views_by_ranks(noise, overlap)[:1], "2 results were asked for"),
         (lambda noise, overlap: views_by_ranks(-noise, overlap), "the order runs from the lowest"),
         (lambda noise, overlap: tuple(mask.int() for mask in views_by_ranks(noise, overlap)), "result 1 of 2: a 0/1 mask"),
         (lambda noise, overlap: torch.stack(views_by_ranks(noise, overlap)), "2 results were asked for, in a tuple"),
-        (view_pairs(first_view, first_view), "result 2 of 2"),
+        (view_pairs(first_view, first_view), "both views are the same"),
     ],
 }
 
 
-@pytest.mark.parametrize(
-    ("task", "answer", "words"),
-    [pytest.param(t, f, w, id=f"{t}-{n}") for t, fs in WRONG.items() for n, (f, w) in enumerate(fs, 1)],
-)
-def test_a_wrong_answer_is_rejected_and_its_mistake_is_named(task, answer, words):
+@pytest.mark.parametrize(("task", "case"), each(WRONG))
+def test_a_wrong_answer_is_rejected_its_mistake_is_named_and_it_loses_points(task, case):
+    answer, words = case
     message = said(task, answer)
     assert message.startswith(f"{task}: ") and words in message
+    assert SET.loses(task, answer)
 
 
 def test_every_check_is_fed_at_least_six_right_and_six_wrong_answers():
-    for task in TASKS:
-        assert len(RIGHT[task.name]) >= 6 and len(WRONG[task.name]) >= 6
+    assert all(len(RIGHT[name]) >= 6 and len(WRONG[name]) >= 6 for name in TASKS)
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_every_mistake_with_a_name_is_a_mistake_and_is_called_by_its_own(task):
     for sentence, mistaken in task.mistakes.items():
         assert said(task.name, mistaken) == f"{task.name}: {sentence}"
+        assert SET.loses(task.name, handed_on(mistaken, __name__)), sentence
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_every_check_tries_batch_one_and_other_kinds_of_input(task):
     first = [next(iter(arguments.values())) for _, arguments in task.cases()]
     assert any(len(x) == 1 for x in first) and any(len(x) > 1 for x in first)
@@ -637,62 +743,23 @@ def test_the_picture_has_both_in_the_scale_of_the_expected_one(monkeypatch):
 # The graded cells
 
 
-NOTEBOOK = nbformat.read(SOURCE, as_version=4)
-MARKS = {cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader for cell in NOTEBOOK.cells if "nbgrader" in cell.metadata}
-TESTS = {cell.id: cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code" and MARKS.get(cell.id, {}).get("grade")}
-FULL = {task.name: sum(MARKS[cell].points for cell in TESTS if cell.startswith(task.name.replace(".", "-"))) for task in TASKS}
-
-
-def earned(code, **names):
-    """The graded cells that pass, in a fresh kernel's stead, when `code` is what a learner writes. names: what the code can use
-    besides."""
-    names |= {"__name__": "__main__"}
-    exec(next(cell.source for cell in NOTEBOOK.cells if cell.id == "ps1-setup"), names)
-    exec(code, names)
-    passed = set()
-    for cell, source in TESTS.items():
-        try:
-            exec(source, names)
-            passed.add(cell)
-        except Exception:  # noqa: BLE001, S110 (a cell that fails earns nothing)
-            pass
-    return passed
-
-
-def points(cells, task):
-    """What these cells give for a task."""
-    return sum(MARKS[cell].points for cell in cells if cell.startswith(task.replace(".", "-")))
-
-
-def handed_in(task, answer):
-    """The graded cells that pass when a task's function hands on to an answer of this file."""
-    function = next(t.function for t in TASKS if t.name == task)
-    return earned(f"def {function}(*given): return answer(*given)", answer=answer)
-
-
 def test_the_set_has_twenty_points_fourteen_of_them_by_tests_one_for_each_behaviour():
-    by_hand = [mark.points for mark in MARKS.values() if mark.grade and mark.solution]
-    assert [MARKS[cell].points for cell in TESTS] == [1] * 14 and by_hand == [3, 3]
-    assert sum(FULL.values()) == 14
+    assert [mark["points"] for _, mark in SET.cells] == [1] * 14
+    assert [mark["points"] for _, mark in SET.marked if mark["grade"] and mark["solution"]] == [3, 3]
 
 
-def test_the_solution_earns_all_points_that_tests_give():
-    solution = "\n\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code" and MARKS.get(cell.id, {}).get("solution"))
-    assert earned(solution) == set(TESTS)
-
-
-def test_the_solution_passes_its_checks():
-    names = {}
-    for cell in NOTEBOOK.cells:
-        if cell.cell_type == "code" and cell.id not in TESTS:
-            exec(cell.source, names)
+@pytest.mark.parametrize("name", TASKS)
+def test_the_check_and_the_graded_cells_agree_on_answers_that_are_spoilt(name):
+    made = mutants(TASKS[name], RIGHT[name][0], __name__)
+    assert not {words: told for words, answer in made.items() if (told := SET.disagree(name, answer))}
 
 
 def test_a_result_that_no_gradient_passes_through_loses_that_point_alone():
     def detached(tokens, hidden, mask_token):
         return ragged_by_gather(tokens, hidden, mask_token).detach()
 
-    assert handed_in("ps1.4", detached) == {"ps1-4-hidden", "ps1-4-visible"}
+    assert "no gradient comes back" in said("ps1.4", detached)
+    assert SET.lost("ps1.4", detached) == {"ps1-4-gradients"}
 
 
 FROM_LESSONS = """
@@ -755,22 +822,14 @@ def two_views(noise, overlap):
 
 @pytest.mark.parametrize("name", BORROWED)
 def test_what_lessons_and_library_hold_earns_full_points_in_no_task(name):
-    passed = earned(BORROWED[name])
-    assert all(points(passed, task) < FULL[task] for task in FULL), passed
+    defined = SET.names(BORROWED[name])
+    assert not [task.name for task in TASKS.values() if task.function in defined and not SET.loses(task.name, defined[task.function])]
 
 
-def test_what_a_check_rejects_loses_points_and_each_graded_cell_tells_wrong_answers_apart():
-    telling = {"ps1-4-gradients"}  # see above
-    for task, wrong in WRONG.items():
-        own = {cell for cell in TESTS if cell.startswith(task.replace(".", "-"))}
-        for number, (answer, _) in enumerate(wrong, 1):
-            passed = handed_in(task, answer)
-            assert points(passed, task) < FULL[task], f"{task}, wrong answer {number}"
-            if passed:
-                telling |= own - passed
-    assert telling == set(TESTS)
-
-
-@pytest.mark.parametrize(("task", "answer"), answers(RIGHT))
-def test_what_a_check_accepts_earns_full_points(task, answer):
-    assert points(handed_in(task, answer), task) == FULL[task]
+def test_each_graded_cell_tells_wrong_answers_apart():
+    telling = set()
+    for name, wrong in WRONG.items():
+        for answer, _ in wrong:
+            lost = SET.lost(name, answer)
+            telling |= lost if len(lost) < len(SET.of(name)) else set()
+    assert telling == {mark["grade_id"] for _, mark in SET.cells}

@@ -36,6 +36,14 @@ STANDARDISE = Task(
             lambda images, mean, std: images / std[:, None, None] - mean[:, :, None, None],
         "one mean for all images: mean has a row for each of them":
             lambda images, mean, std: (images - mean[0][:, None, None]) / std[:, None, None],
+        "one std for all channels: std has a number for each of them":
+            lambda images, mean, std: (images - mean[:, :, None, None]) / std[0],
+        "only mean is divided by std: images - mean needs brackets around it":
+            lambda images, mean, std: images - mean[:, :, None, None] / std[:, None, None],
+        "the mean was computed from the pixels; use the mean that is given":
+            lambda images, mean, std: (images - images.mean((2, 3), keepdim=True)) / std[:, None, None],
+        "mean is not taken away":
+            lambda images, mean, std: images / std[:, None, None],
     },
 )  # fmt: skip
 
@@ -47,6 +55,8 @@ def pick_cases():
         ids = torch.rand(batch, channels, generator=draw).argsort(1)[:, :kept]
         for words, given in variants({"images": images, "ids": ids}):
             yield f"images {(batch, channels, height, width)} and {kept} ids each, {words}", given
+    images = torch.randn(2, 3, 2, 2, generator=draws(0))
+    yield "ids that name a channel twice, [[2, 0, 2], [1, 1, 0]]", {"images": images, "ids": torch.tensor([[2, 0, 2], [1, 1, 0]])}
 
 
 PICK = Task(
@@ -60,6 +70,12 @@ PICK = Task(
             lambda images, ids: torch.zeros_like(images).scatter(1, ids[:, :, None, None].expand_as(images), images),
         "one pixel of each image was taken: an index for gather has the size of the result on every axis, so expand it":
             lambda images, ids: images.gather(1, ids[:, :, None, None]),
+        "channels are counted from 0, and you count from 1":
+            lambda images, ids: truth.pick_channels(images, ids - 1),
+        "the channels stand in the order of the image; they should stand in the order of ids":
+            lambda images, ids: truth.pick_channels(images, ids.sort(1).values),
+        "ids are read as numbers of images; they are numbers of channels":
+            lambda images, ids: images[ids[:, 0]][:, : ids.shape[1]],
     },
 )  # fmt: skip
 
@@ -69,6 +85,7 @@ def places_cases():
         times = torch.rand(batch, count, generator=draws(count))
         for words, given in variants({"times": times}):
             yield f"times {(batch, count)}, {words}", given
+    yield "times that are negative or large", {"times": 1000 * torch.randn(3, 4, generator=draws(0))}
 
 
 PLACES = Task(
@@ -82,6 +99,12 @@ PLACES = Task(
             lambda times: times.argsort(1).argsort(1),
         "the slowest has place 1; it should be the fastest, with the smallest time":
             lambda times: times.argsort(1, descending=True).argsort(1) + 1,
+        "the second argsort sorts from high to low; both go from low to high":
+            lambda times: times.argsort(1).argsort(1, descending=True) + 1,
+        "argsort once, from high to low: that says who came last, who second to last; asked are the places":
+            lambda times: times.argsort(1, descending=True) + 1,
+        "these are the sorted times; asked are the places":
+            lambda times: times.sort(1).values,
         "all rows run in one race; each row is a race of its own":
             lambda times: times.flatten().argsort().argsort().reshape(times.shape) + 1,
         "sorted down the columns; each row is a race":
@@ -114,8 +137,26 @@ GATED = Task(
             lambda x, weight, bias: (x * torch.softmax(x @ weight.T + bias, -1), learnt(weight, bias)),
         "x was added to the gate; multiply":
             lambda x, weight, bias: (x + torch.sigmoid(x @ weight.T + bias), learnt(weight, bias)),
-        "its numbers are not parameters, so no optimiser would ever change them: make them by nn.Linear or nn.Parameter":
+        "nothing in it would be learnt: its numbers are not parameters (make them by nn.Linear or nn.Parameter), or no gradient reaches them (because of torch.no_grad(), .detach() or .data)":
             lambda x, weight, bias: (x * torch.sigmoid(x @ weight.T + bias), torch.tensor(0)),
+        "A is used the other way round: for a row x, A x is x @ A.T, as nn.Linear has it":
+            lambda x, weight, bias: (x * torch.sigmoid(x @ weight + bias), learnt(weight, bias)),
+        "the bias is not added, and so not learnt":
+            lambda x, weight, bias: (x * torch.sigmoid(x @ weight.T), torch.tensor(weight.numel())),
+        "the gate is a tanh, which goes from -1 to 1; sigmoid goes from 0 to 1":
+            lambda x, weight, bias: (x * torch.tanh(x @ weight.T + bias), learnt(weight, bias)),
+        "sigmoid was applied to x times the linear map; apply it to the linear map alone, then multiply by x":
+            lambda x, weight, bias: (torch.sigmoid(x * (x @ weight.T + bias)), learnt(weight, bias)),
+    },
+    errors={
+        "Missing key(s)":
+            "Gate has other parameters than A and b: keep both in one nn.Linear(dim, dim), assigned to self.linear, and no other layer",
+        'Unexpected key(s) in state_dict: "linear.bias"':
+            "self.linear has no bias, and A x + b has one",
+        "Unexpected key(s)":
+            "Gate does not know of a layer with the name linear. A module finds what is assigned to self, but does not look into a plain list, tuple or dict: write self.linear = nn.Linear(dim, dim)",
+        "cannot assign module before Module.__init__() call":
+            "super().__init__() must come before the first layer is assigned",
     },
 )  # fmt: skip
 
@@ -160,8 +201,28 @@ DESCEND = Task(
             lambda f, x, rate, steps: walk(f, x, 1.0, steps, lambda x, slope, total: -slope),
         "one step too many":
             lambda f, x, rate, steps: walk(f, x, rate, steps + 1, lambda x, slope, total: -slope),
+        "one step too few":
+            lambda f, x, rate, steps: walk(f, x, rate, steps - 1, lambda x, slope, total: -slope),
+        "the slope is taken once, where the walk begins; each step needs the slope at its own point":
+            lambda f, x, rate, steps: walk(f, x, rate * steps, min(1, steps), lambda x, slope, total: -slope),
+        "the slope was brought to length 1; how steep it is counts too":
+            lambda f, x, rate, steps: walk(f, x, rate, steps, lambda x, slope, total: -slope / slope.norm()),
         "only the direction of the slope is used, not how steep it is":
             lambda f, x, rate, steps: walk(f, x, rate, steps, lambda x, slope, total: -slope.sign()),
+    },
+    errors={
+        "and 'NoneType'":
+            "x.grad is None where it is used. After x = x - rate * x.grad, x is the result of a computation, and backward gives a .grad only to a tensor that begins one: start each step with x = x.detach().requires_grad_()",
+        "a leaf Variable that requires grad is being used in an in-place operation":
+            "x is changed in place while autograd watches it: put the step into a block `with torch.no_grad():`, or make a new x and detach it",
+        "does not require grad and does not have a grad_fn":
+            "nothing was recorded for the gradient: call requires_grad_() on a copy of x before f is computed on it, and not inside torch.no_grad()",
+        "One of the differentiated Tensors does not require grad":
+            "nothing was recorded for the gradient: call requires_grad_() on a copy of x before f is computed on it",
+        "appears to not have been used in the graph":
+            "the slope is asked for a tensor that f was not computed on: give f the same tensor that requires the gradient",
+        "backward through the graph a second time":
+            "backward goes through the same graph twice: f must be computed anew, at the new point, in each step",
     },
 )  # fmt: skip
 
@@ -184,6 +245,12 @@ SHEET = Task(
             lambda images, rows: rearrange(images, "(r c) ch h w -> ch (r h) (c w)", c=rows),
         "a reshape keeps the order of the numbers in memory, and images then run into each other; axes must change places first":
             lambda images, rows: images.reshape(images.shape[1], rows * images.shape[2], -1),
+        "all images stand in one row; `rows` says how many rows there are":
+            lambda images, rows: rearrange(images, "n ch h w -> ch h (n w)"),
+        "all images stand in one column; `rows` says how many rows there are":
+            lambda images, rows: rearrange(images, "n ch h w -> ch (n h) w"),
+        "each image lies on its side: h goes beside the rows, and w beside the columns":
+            lambda images, rows: rearrange(images, "(r c) ch h w -> ch (r w) (c h)", r=rows),
         "channels came last; they were asked for first":
             lambda images, rows: rearrange(images, "(r c) ch h w -> (r h) (c w) ch", r=rows),
     },

@@ -8,12 +8,21 @@ from torch import Tensor
 
 from minimim.feedback.check import Arguments, Task, variants
 from minimim.feedback.pictures import beside
-from minimim.feedback.ps1 import mistakes, truth
+from minimim.feedback.ps1 import mistakes, mistakes_masks, truth
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     """Uniform numbers in [0, 1), the same at each call."""
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(*shape, generator=seeded(seed))
+
+
+def unlike(*shape: int) -> Tensor:
+    """Numbers from -100 to 100, with 300 taken away from one index of the second axis to the next."""
+    return 200 * random(*shape, seed=9) - 100 - 300 * torch.arange(shape[1]).view(-1, *[1] * (len(shape) - 2))
 
 
 # ps1.1
@@ -75,6 +84,8 @@ def odd_images() -> Iterable[tuple[str, Arguments]]:
     yield "images of 6×7 in patches of 3, grey", {"images": some(3, 1, 6, 7), "patch_size": 3}
     yield "images of 4×6 in patches of 2, which need no border", {"images": some(2, 2, 4, 6), "patch_size": 2}
     yield "images of 3×2, smaller than a patch of 4", {"images": some(1, 3, 3, 2), "patch_size": 4}
+    whole = (7 * random(2, 1, 3, 7, seed=2)).floor() - 3
+    yield "grey images of 3×7 in patches of 2, whole numbers from -3 to 3 as pixels", {"images": whole, "patch_size": 2}
 
 
 def draw_border(mine, expected, arguments) -> None:
@@ -109,6 +120,7 @@ def noise_grids() -> Iterable[tuple[str, Arguments]]:
     yield "one visible patch in a row", {"noise": random(2, 8, 8), "visible": 1}
     yield "a grid of 1×9", {"noise": random(4, 1, 9), "visible": 4}
     yield "rows that stay whole", {"noise": random(2, 3, 4), "visible": 4}
+    yield "noise that is negative or large, and lower from row to row", {"noise": unlike(2, 3, 5), "visible": 3}
 
 
 def draw_rows(mine, expected, arguments) -> None:
@@ -122,7 +134,7 @@ PER_ROW = Task(
     function="mask_per_row",
     truth=truth.mask_per_row,
     cases=noise_grids,
-    mistakes=mistakes.PER_ROW,
+    mistakes=mistakes_masks.PER_ROW,
     draw=draw_rows,
 )
 
@@ -150,6 +162,20 @@ def ragged_batches() -> Iterable[tuple[str, Arguments]]:
     extremes = ragged(3, 6, 4, spare=6, seed=7)
     extremes["hidden"][0], extremes["hidden"][1] = True, False
     yield "a sample that is hidden whole, and one that is not hidden at all", extremes
+    for words, padding in (("NaN", torch.nan), ("infinite", torch.inf)):
+        spoilt = ragged(4, 8, 3, spare=2, seed=11)
+        spoilt["hidden"][0] = True
+        real = torch.arange(spoilt["tokens"].shape[1]) < (~spoilt["hidden"]).sum(1, keepdim=True)  # (B, Kmax)
+        yield (
+            f"padding that is {words}, and a sample that is hidden whole",
+            spoilt | {"tokens": spoilt["tokens"].masked_fill(~real.unsqueeze(-1), padding)},
+        )
+    nothing = {
+        "tokens": torch.full((2, 1, 3), torch.nan),
+        "hidden": torch.ones(2, 4).bool(),
+        "mask_token": random(3, seed=1),
+    }
+    yield "two samples that are hidden whole, with one column of padding", nothing
 
 
 def draw_restored(mine, expected, arguments) -> None:
@@ -162,7 +188,7 @@ RAGGED = Task(
     function="restore_ragged",
     truth=truth.restore_ragged,
     cases=ragged_batches,
-    mistakes=mistakes.RAGGED,
+    mistakes=mistakes_masks.RAGGED,
     learns=("tokens", "mask_token"),
     draw=draw_restored,
 )
@@ -179,6 +205,10 @@ def overlaps() -> Iterable[tuple[str, Arguments]]:
     yield "20 patches, all that is visible shared", {"noise": random(4, 20), "overlap": 5}
     yield "4 patches, none shared", {"noise": random(5, 4), "overlap": 0}
     yield "64 patches of which ten are shared", {"noise": random(2, 64), "overlap": 10}
+    yield (
+        "noise that is negative or large",
+        {"noise": unlike(2, 12)[:, torch.randperm(12, generator=seeded())], "overlap": 2},
+    )
 
 
 def draw_views(mine, expected, arguments) -> None:
@@ -192,7 +222,7 @@ TWO_VIEWS = Task(
     function="two_views",
     truth=truth.two_views,
     cases=overlaps,
-    mistakes=mistakes.TWO_VIEWS,
+    mistakes=mistakes_masks.TWO_VIEWS,
     draw=draw_views,
 )
 
