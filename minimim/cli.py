@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the exit code: 0, 1 when the answer is no, 2 for a mistake in what was asked, 130 for
     Ctrl-C. A mistake is one sentence, never a traceback."""
     warnings.showwarning = note
+    printable()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         command = parse(arguments)
@@ -28,6 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("minimim: stopped", file=sys.stderr)
         return 130
+
+
+def printable() -> None:
+    """Let what a code page lacks, such as × or ±, come out as a question mark: no run ends because it cannot be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a notebook prints
+            stream.reconfigure(errors="replace")
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,7 +87,8 @@ def add_fields(parser: argparse.ArgumentParser, cls, *, defaults=None) -> None:
     """
     for field in fields(cls):
         if field.metadata.get("positional"):
-            parser.add_argument(field.name, help=field.metadata["help"], metavar=field.name.upper())
+            many = {"nargs": "+"} if typing.get_origin(field.type) is tuple else {}
+            parser.add_argument(field.name, help=field.metadata["help"], metavar=field.name.upper(), **many)
         elif "help" in field.metadata:
             default = getattr(defaults, field.name) if defaults else field.default
             text = field.metadata["help"] + (f" ({shown(default)})" if default not in (None, False, "") else "")
@@ -104,18 +113,20 @@ def config_type(command) -> type[TrainConfig]:
 
 
 def add_one(parser, name: str, kind, default, text: str) -> None:
-    """One option by its type: a switch for bool, several values for tuples, one value for the rest."""
-    flag = "--" + name.replace("_", "-")
+    """One option by its type: a switch for bool, several values for tuples, one value for the rest. A name that is a word of
+    Python's own, such as `from_`, ends in a line that is not typed."""
+    shown_name = name.rstrip("_")
+    flag = "--" + shown_name.replace("_", "-")
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     kinds = [k for k in kinds if k is not type(None)]
-    more: dict = {"default": default, "help": text.replace("%", "%%")}
+    more: dict = {"default": default, "help": text.replace("%", "%%"), "dest": name}
     if bool in kinds:
         more |= {"action": "store_true" if default is False else argparse.BooleanOptionalAction}
     elif any(typing.get_origin(k) is tuple for k in kinds):
         values = next(typing.get_args(k) for k in kinds if typing.get_origin(k) is tuple)
-        more |= {"type": values[0], "nargs": "+", "metavar": name.upper(), "action": Several}
+        more |= {"type": values[0], "nargs": "+", "metavar": shown_name.upper(), "action": Several}
     else:
-        more |= {"type": kinds[0], "metavar": name.upper()}
+        more |= {"type": kinds[0], "metavar": shown_name.upper()}
     parser.add_argument(flag, **more)
 
 

@@ -5,6 +5,7 @@ from minimim.commands.bench import Bench
 from minimim.commands.check import Check
 from minimim.commands.demo import Demo
 from minimim.commands.doctor import Doctor
+from minimim.commands.fill import Fill
 from minimim.commands.finetune import Finetune
 from minimim.commands.lab import Lab, Work
 from minimim.commands.methods import Methods
@@ -17,6 +18,7 @@ COMMANDS = {
     "pretrain": Pretrain,
     "probe": Probe,
     "finetune": Finetune,
+    "fill": Fill,
     "methods": Methods,
     "presets": Presets,
     "bench": Bench,
@@ -26,5 +28,5 @@ COMMANDS = {
     "lab": Lab,
 }
 
-__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
+__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Fill", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
 __all__ += ["Work"]

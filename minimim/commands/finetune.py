@@ -10,6 +10,7 @@ from minimim.config import option
 from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate import FinetuneConfig, finetune
+from minimim.evaluate.features import image_size
 from minimim.methods import create
 from minimim.processes import rank
 from minimim.train import settled
@@ -26,7 +27,9 @@ class Finetune:
 
     checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
     weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
+    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
     data: str | None = option(None, "labelled images with a train and a test part (scenes)")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (as it was pretrained)")
     preset: str | None = option(None, "a named run: its data, and its settings for fine-tuning; other options change them")
     fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
     scratch: bool = option(False, "start from random weights instead: the floor that pretraining has to beat")
@@ -62,5 +65,6 @@ class Finetune:
             if self.out:
                 names = {"data": source(self, base), "checkpoint": origin(self)}
                 about = {"config": asdict(config), "shots": self.shots, "scratch": self.scratch}
+                about |= {"image_size": image_size(test), "classes": train.classes}
                 write_json(f"{self.out}/figures.json", {**names, **about, "figures": asdict(score)})
         return 0

@@ -1,17 +1,23 @@
 """minimim pretrain"""
 
+import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
 from minimim import evaluate, methods
+from minimim.commands.weights import Start, begin, opened, refuse_another_start
 from minimim.config import option
-from minimim.data import load
+from minimim.data import available, load
+from minimim.data.folders import part_folders
 from minimim.draws import mix
 from minimim.errors import UserError
+from minimim.evaluate.features import image_size
 from minimim.presets import Preset, images_of, preset
 from minimim.processes import rank
-from minimim.train import Run, settled, train
+from minimim.prompt import typed
+from minimim.train import Run, checkpoint, settled, train
 from minimim.train.loop import plan
 from minimim.train.processes import join, leave, pick_device
 
@@ -28,6 +34,14 @@ class Pretrain:
     size: str | None = option(None, "of the encoder: micro, tiny, small, base, large or huge (micro)")
     preset: str | None = option(None, "a named run to start from, see `minimim presets`; other options change it")
     fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
+    from_: str = option(
+        "",
+        "begin with trained weights instead of random ones: a run's folder, a .safetensors file, or a foreign file, as --checkpoint and "
+        "--weights of `minimim probe` take them. Carried over are encoder and decoder where the method is the same and all fits, else the "
+        "encoder alone; never the optimiser, the schedule or the number of steps. Method and sizes are theirs, unless others are asked for. "
+        "With --resume they are not read again",
+    )
+    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
     out: str = option("", "folder for checkpoints and metrics.jsonl (runs/pretrain, or runs/PRESET)")
     resume: bool = option(False, "go on from the checkpoint in --out")
     options: dict = field(default_factory=dict)  # of the recipe
@@ -39,47 +53,90 @@ class Pretrain:
         base = chosen(self.preset, self.fast, self.data)
         if base and self.image_size is not None:
             base = replace(base, image_size=self.image_size, read_size=None)
-        name = given(self.method, base.method if base else "mae")
+        first, out = rank() == 0, self.out or place(self.preset, self.fast)
+        start, spec, note = self.beginning(out)
+        name = given(self.method, base.method if base else spec.get("name", "mae"))
         own = base if base and name == base.method else None  # another method keeps neither options nor schedule
         methods.options(name)  # an unknown method is told before anything is read
-        first, out = rank() == 0, self.out or place(self.preset, self.fast)
         if base:
             images, shape = images_of(base, "pretrain", crops=True), base.image_size
         else:
-            images = load(given(self.data, "scenes"), "train", image_size=self.image_size)
-            shape = tuple(images[0].shape[-2:] if hasattr(images, "files") else images.images.shape[-2:])
-        options = {**(own.options if own else {}), **self.options}
+            images = load(given(self.data, "scenes"), "train", image_size=given(self.image_size, spec.get("image_size")))
+            shape = image_size(images)
+        options = own.options if own else further(spec) if name == spec.get("name") and not base else {}
+        options = {**options, **self.options}
         if not hasattr(images, "files") and images.images.shape[1] != 3:
             options.setdefault("channels", images.images.shape[1])
+        sizes = base.sizes if base else spec or {"patch_size": default_patch(*shape), "size": "micro"}
         torch.manual_seed(mix(self.train.get("seed", 0)))
         method = methods.create(
             name,
             image_size=shape,
-            patch_size=given(self.patch_size, base.patch_size if base else default_patch(*shape)),
-            size=given(self.size, base.size if base else "micro"),
+            patch_size=given(self.patch_size, sizes["patch_size"]),
+            size=given(self.size, sizes["size"]),
             **options,
         )
+        if start:
+            note = {"from": {"weights": start.path, "carried": begin(method, start)}}
+            if first:
+                print(f"begins with {note['from']['carried']} of {start.path}")
         config = settled(own.train if own else method.defaults, **self.train)
         if first:
             print(plan(len(images), config), flush=True)
-        run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config))
+        run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config), note=note)
         leave()
         if first:
-            self.report(run, out, base)
+            self.report(run, out, base, images.labels is not None)
         return 130 if run.by_hand and not run.finished else 0
 
-    def report(self, run: Run, out: str, base: Preset | None) -> None:
-        """One or two lines about how the run ended."""
+    def beginning(self, out: str) -> tuple[Start | None, dict, dict]:
+        """What the run begins with: trained weights or None, the spec of their method or {}, and what the checkpoint says of it."""
+        if self.key and not self.from_:
+            raise UserError("--key chooses among the encoders in the file of --from: give both, or neither")
+        if self.resume:
+            then = checkpoint.description(out)
+            begun = then.get("from")
+            refuse_another_start(out, begun, self.from_)
+            return (None, then["spec"], {"from": begun}) if begun else (None, {}, {})
+        if not self.from_:
+            return None, {}, {}
+        start = opened(self.from_, self.key, image_size=self.image_size)
+        return start, start.method.spec, {}
+
+    def report(self, run: Run, out: str, base: Preset | None, labelled: bool = True) -> None:
+        """One or two lines about how the run ended, and the command that comes next. labelled: whether its images were."""
         if not run.finished:
             print(f"stopped after {run.steps} of {run.total} steps, saved in {run.path}: the same command with --resume goes on")
             return
         print(f"{run.steps} steps, {run.seconds:.0f} s; the encoder is in {run.path}")
-        how = f" --preset {self.preset}" + " --fast" * self.fast if base else ""
+        words = ["--preset", self.preset, *["--fast"] * self.fast] if base else []
         if self.out or not base:
-            how += f" --checkpoint {out}"
+            words += ["--checkpoint", out]
+        data = with_both_parts(self.data or "scenes", labelled)
         if self.data or not base:
-            how += f" --data {(self.data or 'scenes').removesuffix('/train')}"
-        print(f"next: minimim probe{how} --floors")
+            words += ["--data", data or "folder:PATH"]
+        line = typed("minimim", "probe", *words, "--floors")
+        print(f"next: {line}" if data else f"to measure it, sort labelled pictures into PATH/train/CLASS/ and PATH/test/CLASS/, then {line}")
+
+
+def further(spec: dict) -> dict:
+    """What a recipe was told besides its sizes."""
+    return {name: value for name, value in spec.items() if name not in ("name", "image_size", "patch_size", "size")}
+
+
+def with_both_parts(data: str, labelled: bool) -> str | None:
+    """The name of images to learn labels from and to judge by, when these were pretrained on: of a folder that is the train part
+    of another, that other one. None for a folder that has no such parts."""
+    kind, _, path = data.partition(":")
+    if kind != "folder":
+        return data
+    above = Path(path).parent if Path(path).name not in ("", "..") else Path(path, "..")
+    for name, top in ((data, Path(path)), (f"folder:{above}", above)):
+        if labelled and available(name, "test"):
+            train = part_folders(top, "train").get("train")
+            if name == data or train and os.path.samefile(train, Path(path).expanduser()):
+                return name
+    return None
 
 
 def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:

@@ -4,17 +4,20 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from minimim import data, evaluate, interop
+from minimim import data, evaluate
 from minimim.commands.pretrain import chosen, given, place
+from minimim.commands.weights import opened
 from minimim.config import option
 from minimim.data.images import few
 from minimim.errors import UserError, unknown
 from minimim.evaluate import OfficialConfig, Score
-from minimim.evaluate.features import check_labels, pixel_size
+from minimim.evaluate.features import check_labels, image_size, pixel_size
+from minimim.evaluate.official import fitted
 from minimim.methods import Method
+from minimim.patches import grid_of
 from minimim.presets import Preset, images_of
 from minimim.processes import rank
-from minimim.train import checkpoint, load, settled
+from minimim.train import checkpoint, settled
 from minimim.train.processes import join, leave, pick_device
 
 PROTOCOLS = ("cached", "official", "both")
@@ -32,7 +35,9 @@ class Probe:
 
     checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
     weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
+    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
     data: str | None = option(None, "labelled images with a train and a test part (scenes)")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (as it was pretrained)")
     preset: str | None = option(None, "a named run: its data, and its settings for the official protocol")
     fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
     protocol: str = option("cached", "cached: features once, the best linear map found; official: as papers do, with crops and LARS; or both")
@@ -53,12 +58,16 @@ class Probe:
         """Print a table, and write it where it was asked for."""
         if self.protocol not in PROTOCOLS:
             raise unknown("protocol", self.protocol, PROTOCOLS)
+        if self.pool not in (None, "mean", "cls"):
+            raise unknown("pooling", self.pool, ["mean", "cls"])
         self.refuse_idle()
         join(pick_device(self.device))
         base = chosen(self.preset, self.fast, self.data)
         method = ready(self, self.device)
         train, test = labelled(self, base, method, self.seed)
         check_labels(train, test)
+        if self.protocol != "cached":
+            fitted(self.official_config(method, base), len(train))  # what cannot be is told before hours of features
         tell(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
         figures, score = {}, None
         if self.sweep:
@@ -75,8 +84,8 @@ class Probe:
                 workers=self.workers,
             )
             tell(evaluate.table(scores))
-            height, width = pixel_size(*method.spec["image_size"])
-            if self.floors and (height, width) != tuple(method.spec["image_size"]):
+            height, width = pixel_size(*image_size(test))
+            if self.floors and (height, width) != image_size(test):
                 tell(f"raw pixels: at {height}×{width}")
             figures |= {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
         if self.protocol != "cached":
@@ -98,12 +107,15 @@ class Probe:
                 if getattr(self, name) != defaults[name]:
                     raise UserError(f"--{name.replace('_', '-')} has no part in {beside}: leave it out, or {instead}")
 
-    def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
-        """The linear probe as papers do it."""
+    def official_config(self, method: Method, base: Preset | None) -> OfficialConfig:
+        """The settings of the linear probe as papers do it."""
         pool = self.pool or ("mean" if method.encoder.cls_token is None else "cls")
-        config = base.probe if base else OfficialConfig()
         asked = {name: getattr(self, name) for name in ("seed", "device", "epochs", "batch_size", "accumulate", "workers")}
-        config = settled(config, pool=pool, **asked)
+        return settled(base.probe if base else OfficialConfig(), pool=pool, **asked)
+
+    def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
+        """The linear probe as papers do it, learnt from larger images where a preset wants that for its crops."""
+        config = self.official_config(method, base)
         if base and base.read_size and config.crop < 1:
             train, _ = labelled(self, base, method, self.seed, crops=True)
         return evaluate.official_probe(method.encoder, train, test, config)
@@ -122,12 +134,14 @@ class Probe:
 def ready(command, device: str) -> Method:
     """The trained method that a command names, on its device. Says so where its run had not come to its end."""
     path = origin(command)
+    if command.weights and checkpoint.ours(path):
+        raise UserError(f"{path} was written by minimim: give it as --checkpoint")
     if command.weights:
-        return interop.method_for(interop.load_file(path)).to(pick_device(device))
-    method, about = load(path), checkpoint.description(path)
+        return opened(path, command.key, image_size=command.image_size).method.to(pick_device(device))
+    about = checkpoint.description(path)
     if about.get("step", 0) < about.get("total", 0):
         tell(f"the run in {path} was trained for {about['step']} of {about['total']} steps")
-    return method.to(pick_device(device))
+    return opened(path, command.key).method.to(pick_device(device))
 
 
 def origin(command) -> str:
@@ -138,9 +152,11 @@ def origin(command) -> str:
 
 
 def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
-    """The images to learn labels from and to judge by, at the method's own size; with `crops`, those to learn from are as
-    the preset wants them for random crops."""
-    size = tuple(method.spec["image_size"])
+    """The images to learn labels from and to judge by, at the size that is asked for, or else at the method's own; with `crops`,
+    those to learn from are as the preset wants them for random crops. Raises UserError for a size that the patches do not divide."""
+    size = given(command.image_size, tuple(method.spec["image_size"]))
+    size = (size, size) if isinstance(size, int) else size
+    grid_of(*size, method.spec["patch_size"])
     if base:
         read_size = base.read_size if size == (base.image_size, base.image_size) else None
         base = replace(base, image_size=size, read_size=read_size)

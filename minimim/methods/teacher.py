@@ -31,6 +31,12 @@ class Teacher(nn.Module):
         """A teacher is always in eval mode."""
         return super().train(False)
 
+    def begin_again(self) -> None:
+        """Be a copy of the students as they are now."""
+        for mine, student in zip([self.encoder, self.decoder], self.students, strict=True):
+            if student is not None:
+                mine.load_state_dict(student.state_dict())
+
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
         """Take one step towards the students."""

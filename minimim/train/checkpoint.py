@@ -71,11 +71,22 @@ def opened(path: str | os.PathLike):
             about = (file.metadata() or {}).get("minimim")
             if about is None:
                 raise UserError(
-                    f"{path} was not written by minimim: to bring in foreign weights, see minimim.interop.load_file"
+                    f"{path} was not written by minimim: give foreign weights as --weights, or read them by minimim.interop.load_file"
                 )
             yield file, json.loads(about)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file") from error
+        raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file (foreign weights go by --weights)") from error
+
+
+def ours(path: str | os.PathLike) -> bool:
+    """Whether a path is a folder, or a whole checkpoint that minimim wrote: anything else may be foreign weights."""
+    if os.path.isdir(path):
+        return True
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "minimim" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def find(path: str | os.PathLike) -> Path:

@@ -50,12 +50,13 @@ class Run:
     by_hand: bool = False
 
 
-def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, bar=True) -> Run:
+def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, bar=True, note: dict | None = None) -> Run:
     """Train a method on images; the method is changed in place.
 
     data: minimim.data Images or files. config: by default the method's own. out: a folder for checkpoints and
     metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. monitor: a
-    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`.
+    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`. note: more that
+    the checkpoint is to say of the run, JSON-able.
     Ctrl-C ends the step at hand, saves, and returns. A run that torchrun has restarted goes on by itself.
     Raises UserError for what cannot be or breaks on the way, NotFinite when a loss is.
     """
@@ -65,7 +66,7 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     out = Path(out) if out is not None else None
     method.to(device).train()
     optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
-    about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec}
+    about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec, **(note or {})}
     start, path = 0, out / checkpoint.NAME if out is not None else None
     there = path is not None and os.path.exists(path)
     if restarted(device) and there or resume:

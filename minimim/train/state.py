@@ -12,6 +12,7 @@ from torch import Tensor
 from minimim.config import TrainConfig
 from minimim.errors import UserError
 from minimim.methods import Method, create
+from minimim.prompt import typed
 from minimim.train import checkpoint
 
 FREE = {"device", "workers", "save_every", "max_minutes", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
@@ -44,15 +45,18 @@ def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
 
 
 def same_run(out: Path, then: dict, now: dict) -> None:
-    """Raise UserError at the first thing in which the saved run and this one differ, and may not."""
+    """Raise UserError at the first thing in which the saved run and this one differ, and may not. To a pretraining that is to
+    be longer or on other data it names the way: a new run, from the weights of this one."""
+    name = (now["spec"] or {}).get("name")
+    way = f"; for a longer or another training begin a new run from its weights, {typed('--from', out)}, with another --out" if name else ""
     if then["images"] != now["images"]:
-        raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data")
+        raise UserError(f"the run in {out} was on {then['images']} images, not {now['images']}: give it the same data{way}")
     if not alike(then.get("data"), now["data"]):
-        raise UserError(f"the run in {out} was on other images, or on other labels: give it the same data")
+        raise UserError(f"the run in {out} was on other images, or on other labels: give it the same data{way}")
     other = difference(decisive(then), decisive(now))
     if other:
         name, was, asked = other
-        raise UserError(f"the run in {out} was begun with {name}={was}, not {asked}: resume it with the same options")
+        raise UserError(f"the run in {out} was begun with {name}={was}, not {asked}: resume it with the same options{way}")
 
 
 def decisive(about: dict) -> dict:

@@ -99,7 +99,7 @@ def test_help_explains_every_option(capsys, name):
     told = "".join(capsys.readouterr().out.split())  # lines are broken at spaces, and within words
     assert "".join(COMMANDS[name].__doc__.split()) in told
     for option, text in texts(COMMANDS[name]).items():
-        flag, text = option.replace("_", "-"), re.escape("".join(text.split()))
+        flag, text = option.rstrip("_").replace("_", "-"), re.escape("".join(text.split()))
         assert re.search(f"(--{flag}|--no-{flag}|{option.upper()})[^a-z]*{text}", told), option
 
 
@@ -442,7 +442,9 @@ def test_the_figures_of_fine_tuning_say_what_was_fine_tuned_on_what(capsys, pict
         (["--preset", "demo", "--data", "folder:pics/train"], "--preset demo --data folder:pics"),
     ],
 )
-def test_what_comes_next_finds_the_run_and_its_data(capsys, arguments, following):
+def test_what_comes_next_finds_the_run_and_its_data(capsys, monkeypatch, pictures, arguments, following):
+    pictures.rename(pictures.parent / "pics")
+    monkeypatch.chdir(pictures.parent)
     command = parse(["pretrain", *arguments])
     out = command.out or place(command.preset, command.fast)
     command.report(Run([], 1, 1, 0.0, out, True), out, PRESETS.get(command.preset))

@@ -212,8 +212,8 @@ def test_another_method_keeps_a_presets_data_and_sizes_and_brings_its_own_option
 def test_images_to_probe_by_come_at_the_methods_own_size(monkeypatch, side, read):
     asked = []
     monkeypatch.setattr("minimim.commands.probe.images_of", lambda base, split, **more: asked.append((split, base.image_size, base.read_size, more)))
-    method = SimpleNamespace(spec={"image_size": [side, side]})
-    labelled(SimpleNamespace(shots=0), PRESETS["imagenette-128"], method, 0, crops=True)
+    method = SimpleNamespace(spec={"image_size": [side, side], "patch_size": 16})
+    labelled(SimpleNamespace(shots=0, image_size=None), PRESETS["imagenette-128"], method, 0, crops=True)
     assert asked == [("train", (side, side), read, {"crops": True}), ("test", (side, side), read, {})]
 
 
