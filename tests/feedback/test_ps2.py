@@ -1,6 +1,7 @@
 """Problem set 2: right answers in many hands pass and earn all points, wrong ones are told which mistake they make and
 lose points, and what the lessons and the library hold does not do as an answer."""
 
+import inspect
 import math
 from functools import partial
 
@@ -9,8 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, repeat
-from graded import Graded, defined_in, each
-from helpers import TOP
+from graded import Graded, at_hand, each, handed_on, mutants
 
 from minimim import layers, patches, vit
 from minimim.feedback import WrongAnswer, check
@@ -100,6 +100,16 @@ def attend_scores_times_valid(q, k, v, valid):
 
 def attend_cut_late(q, k, v, valid):
     return (scores(q, k).softmax(-1) * valid[:, None, None]) @ v
+
+
+def attend_clamped(q, k, v, valid):
+    parts = scores(q, k).exp() * valid[:, None, None]
+    return parts @ v / parts.sum(-1, keepdim=True).clamp(min=1)
+
+
+def attend_in_place(q, k, v, valid):
+    k.masked_fill_(~valid[:, None, :, None], 0)
+    return attend_fused(q, k, v, valid)
 
 
 def attend_added(q, k, v, valid):
@@ -301,6 +311,42 @@ def windowed_around(q, k, v, grid, window):
     return attention(q, k, v, far <= window // 2)
 
 
+def windowed_near(more):
+    def answer(q, k, v, grid, window):
+        row, col = places(grid)
+        far = torch.maximum((row[:, None] - row).abs(), (col[:, None] - col).abs())
+        return attention(q, k, v, far < window + more)
+
+    return answer
+
+
+def windowed_shifted(q, k, v, grid, window):
+    row, col = ((place + window - 1) // window for place in places(grid))
+    return attention(q, k, v, (row[:, None] == row) & (col[:, None] == col))
+
+
+def windowed_columns_alone(q, k, v, grid, window):
+    _, col = places(grid)
+    return attention(q, k, v, col[:, None] // window == col // window)
+
+
+def windowed_cut_late(q, k, v, grid, window):
+    row, col = (place // window for place in places(grid))
+    return scores(q, k).softmax(-1) * ((row[:, None] == row) & (col[:, None] == col)) @ v
+
+
+def windowed_meshgrid_xy(q, k, v, grid, window):
+    row, col = (x.flatten() // window for x in torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="xy"))
+    return scores(q, k).masked_fill((row[:, None] != row) | (col[:, None] != col), -math.inf).softmax(-1) @ v
+
+
+def windowed_ordered_again(q, k, v, grid, window):
+    row, col = places(grid)
+    order = ((row // window * grid[1] + col // window) * grid[1] ** 2 + row % window * window + col % window).argsort()
+    q, k, v = (x[:, :, order].unflatten(2, (-1, window**2)) for x in (q, k, v))
+    return attention(q, k, v).flatten(2, 3)[:, :, order]
+
+
 def windowed_count(q, k, v, grid, window):
     row, col = places(grid)
     home = row // (grid[0] // window) * window + col // (grid[1] // window)
@@ -402,6 +448,14 @@ def positions_with(rates, start=0):
         return torch.cat([part for a in angles for part in (a.sin(), a.cos())], 1).float()
 
     return answer
+
+
+def positions_meshgrid_xy(dim, grid):
+    return torch.cat([waves(place, dim) for place in torch.meshgrid(*map(torch.arange, grid), indexing="xy")], 1).float()
+
+
+def positions_scaled(dim, grid):
+    return torch.cat([waves(place / n, dim) for place, n in zip(axes(grid), grid, strict=True)], 1).float()
 
 
 def positions_double(dim, grid):
@@ -544,6 +598,49 @@ def visible_numbers(tokens, positions, hidden, registers):
     return x, valid.float()
 
 
+def visible_counts(tokens, positions, hidden, registers):
+    x, valid = visible_sorted(tokens, positions, hidden, registers)
+    return x, valid.int()
+
+
+def visible_where_not_zero(tokens, positions, hidden, registers):
+    x, _ = visible_sorted(tokens, positions, hidden, registers)
+    return x, x.abs().sum(-1) > 0
+
+
+def visible_where_the_token_is_not_zero(tokens, positions, hidden, registers):
+    x, _ = visible_sorted(tokens, positions, hidden, registers)
+    return x, torch.cat([torch.ones(len(x), registers.shape[1]).bool(), (x[:, registers.shape[1] :] != 0).any(-1)], 1)
+
+
+def visible_filled_in_front(tokens, positions, hidden, registers):
+    pad = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True, padding_side="left")
+    kept = [(t + positions)[~h] for t, h in zip(tokens, hidden, strict=True)]
+    x, real = pad(kept), pad([torch.ones(len(one)).bool() for one in kept])
+    return torch.cat([registers.expand(len(x), -1, -1), x], 1), F.pad(real, (registers.shape[1], 0), value=True)
+
+
+def visible_read_where_to_write(tokens, positions, hidden, registers):
+    x, valid = visible_sorted(tokens, positions, hidden, registers)
+    lead = registers.shape[1]
+    place = ((~hidden).cumsum(1) - 1).clamp(min=0)[:, : x.shape[1] - lead]
+    read = patches.take(tokens + positions, place) * valid[:, lead:, None]
+    return torch.cat([registers.expand(len(x), -1, -1), read], 1), valid
+
+
+def visible_where_the_first_sample_is(tokens, positions, hidden, registers):
+    return visible_sorted(tokens, positions, hidden[:1].expand_as(hidden), registers)
+
+
+def visible_without_registers(tokens, positions, hidden, registers):
+    return visible_sorted(tokens, positions, hidden, registers[:, :0])
+
+
+def visible_at_least_one(tokens, positions, hidden, registers):
+    x, valid = visible_sorted(tokens, positions, hidden, registers)
+    return (x, valid) if x.shape[1] > registers.shape[1] else (F.pad(x, (0, 0, 0, 1)), F.pad(valid, (0, 1)))
+
+
 def visible_padding_marked(tokens, positions, hidden, registers):
     x, valid = visible_sorted(tokens, positions, hidden, registers)
     return x, ~valid
@@ -585,15 +682,6 @@ def library_positions_and_frames(dim, grid):
     return torch.cat([waves(axes(grid)[0], dim).float(), flat], 1)
 
 
-def everything_at_hand():
-    """Every function of the rooms that these tasks stand on, of the truth, and of lessons 03 and 04."""
-    for module in (layers, patches, masks, vit, truth):
-        yield from (value for value in vars(module).values() if callable(value))
-    yield F.scaled_dot_product_attention
-    for path in sorted((TOP / "notebooks").glob("0[34]_*.ipynb")):
-        yield from defined_in(path)
-
-
 RIGHT = {
     "ps2.1": [
         attend_sample_by_sample, attend_fused, attend_einsum, attend_by_hand, attend_in_float64, attend_not_contiguous,
@@ -626,6 +714,10 @@ WRONG = {
         ("valid is read upside down", lambda q, k, v, valid: attend_fused(q, k, v, ~valid)),
         ("padded keys get the score 0", attend_scores_times_valid),
         ("set to 0 after the softmax", attend_cut_late),
+        ("clamp(min=1) on the sum of the weights", attend_clamped),
+        ("padded keys are set to 0 and still get weight", lambda q, k, v, valid: attention(q, k * valid[:, None, :, None], v * valid[:, None, :, None])),
+        ("every sample has the valid keys of the first", lambda q, k, v, valid: attend_fused(q, k, v, valid[:1].expand_as(valid))),
+        ("changed its argument k", attend_in_place),
         ("a sample without any valid key gives NaN", attend_hidden(-math.inf)),
         ("a sample without any valid key gives the mean of its padding", attend_hidden(-1e9)),
         ("a sample without any valid key gives the mean of its padding", attend_added),
@@ -635,11 +727,13 @@ WRONG = {
         ("heads are shared in turn (0, 1, 0, 1), not in blocks", shared_in_turn),
         ("heads are shared in turn (0, 1, 0, 1), not in blocks", shared_axis_cut_the_wrong_way),
         ("the heads come out in another order", shared_heads_mixed_up),
+        ("the groups are used in reverse", lambda q, k, v: shared_repeated(q, k.flip(1), v.flip(1))),
+        ("the blocks are one head off", lambda q, k, v: shared_repeated(q.roll(-1, 1), k, v).roll(1, 1)),
         ("every head sees group 0", shared_first),
         ("the groups are averaged", shared_mean),
         ("the scale 1/√d is missing", shared_no_scale),
         ("softmax over the queries", shared_over_queries),
-        ("values differ", shared_values_in_turn),
+        ("keys are shared in blocks and values in turn", shared_values_in_turn),
         ("its shape is (2, 2, 3, 4), and (2, 6, 3, 4) was asked for", shared_one_head_a_group),
     ],
     "ps2.3": [
@@ -652,6 +746,13 @@ WRONG = {
         ("the window is not used", plain_attention),
         ("along the whole band of its rows", windowed_rows_alone),
         ("a square around itself", windowed_around),
+        ("up to window − 1 to each side", windowed_near(0)),
+        ("up to `window` to each side", windowed_near(1)),
+        ("the windows begin one row and one column late", windowed_shifted),
+        ("along the whole band of its columns", windowed_columns_alone),
+        ("the weights outside the window are set to 0 after the softmax", windowed_cut_late),
+        ("torch.meshgrid lists the tokens down the columns", windowed_meshgrid_xy),
+        ("the tokens were not brought back", windowed_ordered_again),
         ("the scale 1/√d is missing", windowed_by("r p s w", scaled=False)),
         ("softmax over the queries", windowed_by("r p s w", dim=-2)),
     ],
@@ -667,6 +768,9 @@ WRONG = {
         ("you divide i by dim/2", positions_with(lambda dim: 10000.0 ** (-2 * torch.arange(dim // 6) / dim))),
         ("you divide i by dim/3", positions_with(lambda dim: 10000.0 ** -(torch.arange(dim // 6) / (dim // 3)))),
         ("yours is 1/10000", positions_with(lambda dim: torch.logspace(0, -4, dim // 6))),
+        ('indexing="xy"', positions_meshgrid_xy),
+        ("the rates begin with i = 1", positions_with(lambda dim: 10000.0 ** -(torch.arange(1, dim // 6 + 1) / (dim // 6)))),
+        ("divided by the length of its axis", positions_scaled),
         ("yours from 1", positions_with(lambda dim: 10000.0 ** -(torch.arange(dim // 6) / (dim // 6)), start=1)),
         ("torch.float64", positions_double),
         ("its shape is (3, 4, 5, 24)", positions_as_a_grid),
@@ -682,7 +786,15 @@ WRONG = {
         ("the registers are at the end", visible_registers_last),
         ("the samples are cut to the smallest K", visible_cut_short),
         ("the samples are padded to N", visible_padded_to_n),
-        ("valid holds 0 and 1", visible_numbers),
+        ("a 0/1 mask (torch.float32)", visible_numbers),
+        ("valid holds 0 and 1", visible_counts),
+        ("valid is read off the zeros, and a visible token or a register", visible_where_not_zero),
+        ("valid is read off the zeros, and a visible token may be zero", visible_where_the_token_is_not_zero),
+        ("between the registers and the tokens", visible_filled_in_front),
+        ("you read from there", visible_read_where_to_write),
+        ("every sample drops the places that the first one hides", visible_where_the_first_sample_is),
+        ("the registers are missing", visible_without_registers),
+        ("Kmax is 0", visible_at_least_one),
         ("valid is upside down", visible_padding_marked),
         ("valid is False at the registers", visible_registers_not_valid),
         ("2 results were asked for, in a tuple", visible_x_alone),
@@ -744,10 +856,38 @@ def shared_without_a_way_back(q, k, v):
     return shared_indexed(q, k.detach(), v.detach())
 
 
-@pytest.mark.parametrize("name, answer", [("ps2.1", attend_nan_behind), ("ps2.2", shared_without_a_way_back)])
-def test_the_graded_cells_look_at_gradients_too(name, answer):
-    examine(TASKS[name], answer)
-    assert points(name, answer) == full(name) - 1
+GRADIENTS = [
+    ("ps2.1", attend_nan_behind, "the gradient of q is not finite"),
+    ("ps2.1", lambda q, k, v, valid: attend_einsum(q, k.detach(), v, valid), "no gradient reaches k"),
+    ("ps2.1", torch.no_grad()(attend_by_hand), "no gradient comes back"),
+    ("ps2.2", shared_without_a_way_back, "no gradient reaches k"),
+    ("ps2.2", lambda q, k, v: shared_indexed(q, k, torch.tensor(v.tolist(), dtype=v.dtype)), "no gradient reaches v"),
+    ("ps2.3", lambda q, k, v, grid, window: windowed_masked(q, k.detach(), v, grid, window), "no gradient reaches k"),
+    ("ps2.3", lambda q, k, v, grid, window: windowed_masked(q.data, k, v, grid, window), "no gradient reaches q"),
+    ("ps2.5", lambda *given: visible_sorted(given[0], given[1].detach(), *given[2:]), "no gradient reaches positions"),
+    ("ps2.5", lambda *given: visible_sorted(*given[:3], given[3].detach()), "no gradient reaches registers"),
+    ("ps2.5", torch.no_grad()(visible_lists), "no gradient comes back"),
+]
+
+
+@pytest.mark.parametrize("name, answer, words", GRADIENTS)
+def test_check_and_graded_cells_both_look_at_gradients(name, answer, words):
+    function = by_place(name, handed_on(answer, __name__))
+    with pytest.raises(WrongAnswer, match=words):
+        examine(TASKS[name], function)
+    assert len(SET.lost(name, function)) == 1
+
+
+def by_place(name, answer):
+    """An answer that takes its arguments by place, as the check gives them by name."""
+    order = list(inspect.signature(TASKS[name].truth).parameters)
+    return handed_on(lambda *given, **named: answer(*given, *(named[n] for n in order if n in named)), __name__)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_check_and_the_graded_cells_agree_on_answers_that_are_spoilt(name):
+    made = mutants(TASKS[name], RIGHT[name][0], __name__)
+    assert not {words: told for words, answer in made.items() if (told := SET.disagree(name, answer))}
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -764,6 +904,7 @@ def test_every_mistake_in_the_table_is_told_apart_from_the_others(name):
         with pytest.raises(WrongAnswer) as told:
             examine(task, answer)
         assert str(told.value) == f"{name}: {words}"
+        assert SET.loses(name, handed_on(answer, __name__)), words
 
 
 @pytest.mark.parametrize("name, answer", each(HELD))
@@ -775,10 +916,8 @@ def test_what_the_library_holds_is_no_answer(name, answer):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_nothing_that_can_be_imported_or_copied_from_a_lesson_earns_full_points(name):
-    for function in everything_at_hand():
-        handed_on = partial(function)
-        handed_on.__module__ = __name__
-        assert points(name, handed_on) < full(name), f"{function} is an answer to {name}"
+    for function in (*at_hand(layers, patches, masks, vit, truth, lessons="0[34]"), F.scaled_dot_product_attention):
+        assert SET.loses(name, handed_on(function, __name__)), f"{function} is an answer to {name}"
 
 
 def test_an_import_earns_no_full_points_even_where_it_is_right():

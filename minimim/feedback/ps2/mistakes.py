@@ -61,6 +61,12 @@ def mean_of_all(q, k, v, valid):
     return torch.where(some, mix(q, k, v, valid | ~some), v.mean(2, keepdim=True))
 
 
+def clamped(q, k, v, valid):
+    """Weights made by hand, divided by a sum that is 1 at least."""
+    weights = ((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5).exp() * valid[:, None, None]  # (B, heads, T, S)
+    return weights @ v / weights.sum(-1, keepdim=True).clamp(min=1)
+
+
 ATTEND = {
     SCALE: on_all_valid(power=0.0),
     SCALE_SQUARED: on_all_valid(power=-1.0),
@@ -76,11 +82,19 @@ ATTEND = {
     "the weights of padded keys are set to 0 after the softmax, and the others no longer sum to 1": where_any_valid(
         lambda q, k, v, valid: mix(q, k, v * valid.transpose(-2, -1))
     ),
+    "clamp(min=1) on the sum of the weights changes every sum below 1: clamp at a tiny number, or treat a sample without any "
+    "valid key apart": clamped,
+    "padded keys are set to 0 and still get weight: a score of 0 is a score like any other": where_any_valid(
+        lambda q, k, v, valid: mix(q, k * valid.transpose(-2, -1), v * valid.transpose(-2, -1))
+    ),
+    "every sample has the valid keys of the first; each has its own": lambda q, k, v, valid: mix(
+        q, k, v, valid[:1, None, None].expand(len(q), -1, -1, -1)
+    ),
     "valid hides queries; it says which keys are real": where_any_valid(
         lambda q, k, v, valid: mix(q, k, v) * valid.transpose(-2, -1)
     ),
-    "a sample without any valid key gives NaN, and zeros were asked for": lambda q, k, v, valid: (
-        mix(q, k, v, valid[:, None, None])
+    "a sample without any valid key gives NaN, and zeros were asked for": lambda q, k, v, valid: mix(
+        q, k, v, valid[:, None, None]
     ),
     "a sample without any valid key gives the mean of its padding, and zeros were asked for": mean_of_all,
 }
@@ -113,6 +127,13 @@ SHARED_KEYS = {
     "heads are shared in turn (0, 1, 0, 1), not in blocks (0, 0, 1, 1)": shared(lambda x, share: x.repeat(1, share, 1, 1)),
     "every head sees group 0": shared(lambda x, share: x[:, :1]),
     "the groups are averaged: each block of heads has a group of its own": shared(lambda x, share: x.mean(1, keepdim=True)),
+    "keys are shared in blocks and values in turn: both go by the group of the head": lambda q, k, v: mix(
+        q, in_blocks(k, q.shape[1] // k.shape[1]), v.repeat(1, q.shape[1] // k.shape[1], 1, 1)
+    ),
+    "the groups are used in reverse; the first heads look at group 0": shared(lambda x, share: in_blocks(x.flip(1), share)),
+    "the blocks are one head off: head heads/groups is the first that looks at group 1": shared(
+        lambda x, share: in_blocks(x, share).roll(1, 1)
+    ),
     "the heads come out in another order: head h of the output belongs to head h of q": other_order,
     SCALE: shared(in_blocks, power=0.0),
     SCALE_SQUARED: shared(in_blocks, power=-1.0),
@@ -163,12 +184,31 @@ def as_many_windows(q, k, v, grid, window):
     return near(q, k, v, grid, window)
 
 
+def cut_late(q, k, v, grid, window):
+    """The softmax over all tokens, and then zeros outside the window."""
+    row, col = torch.arange(q.shape[2]) // grid[1] // window, torch.arange(q.shape[2]) % grid[1] // window
+    inside = (row[:, None] == row) & (col[:, None] == col)  # (N, N)
+    return ((q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1) * inside) @ v
+
+
+def ordered_again(q, k, v, grid, window):
+    """The tokens are brought into the order of the windows, and into the same order once more."""
+    sizes = {"p": window, "q": window, "s": grid[1] // window}
+    order = rearrange(torch.arange(q.shape[2]), "(r p s q) -> (r s p q)", **sizes)
+    q, k, v = (x[:, :, order].unflatten(2, (-1, window**2)) for x in (q, k, v))
+    return mix(q, k, v).flatten(2, 3)[:, :, order]
+
+
 WINDOWED = {
+    "the weights outside the window are set to 0 after the softmax, and those inside no longer sum to 1": cut_late,
+    "the tokens were not brought back: the way back is the inverse, order.argsort(), or writing with out[:, :, order] = …, and "
+    "not reading by the same order again": ordered_again,
     "the tokens come out window by window, and reading order was asked for": left_in_windows,
     "a window is taken as a run of window² tokens in reading order; it is a square of the grid": (
         lambda q, k, v, grid, window: mix(*(x.unflatten(2, (-1, window**2)) for x in (q, k, v))).flatten(2, 3)
     ),
-    "grid is (rows, cols), and you read it as (cols, rows)": (
+    "rows and columns have changed places: grid is (rows, cols), and either you read it as (cols, rows), or torch.meshgrid lists "
+    'the tokens down the columns, as it does with indexing="xy"': (
         lambda q, k, v, grid, window: by_groups(WINDOWS)(q, k, v, grid[::-1], window)
     ),
     "a window takes every second or third row and column: its tokens lie side by side": by_groups("p r q s -> (r s) (p q)"),
@@ -176,6 +216,18 @@ WINDOWED = {
     "the window is not used: every token attends to all": lambda q, k, v, grid, window: mix(q, k, v),
     "each token looks at a square around itself; the windows stand still, and their tokens share one": where_near(
         lambda r, r2, c, c2, w: ((r - r2).abs() <= w // 2) & ((c - c2).abs() <= w // 2)
+    ),
+    "each token looks at a square around itself, up to window − 1 to each side; the windows stand still": where_near(
+        lambda r, r2, c, c2, w: ((r - r2).abs() < w) & ((c - c2).abs() < w)
+    ),
+    "each token looks at a square around itself, up to `window` to each side; the windows stand still": where_near(
+        lambda r, r2, c, c2, w: ((r - r2).abs() <= w) & ((c - c2).abs() <= w)
+    ),
+    "the windows begin one row and one column late: the first one begins at row 0, column 0": where_near(
+        lambda r, r2, c, c2, w: ((r + w - 1) // w == (r2 + w - 1) // w) & ((c + w - 1) // w == (c2 + w - 1) // w)
+    ),
+    "a token looks along the whole band of its columns: the rows must be cut as well": where_near(
+        lambda r, r2, c, c2, w: c // w == c2 // w
     ),
     "a token looks along the whole band of its rows: the columns must be cut as well": where_near(
         lambda r, r2, c, c2, w: r // w == r2 // w

@@ -100,7 +100,9 @@ def draw_windows(mine: Tensor, expected: Tensor, arguments: Arguments) -> None:
     """Where three tokens of the 4×6 grid look."""
     if arguments["v"].shape[-1] != 24:
         return
-    maps = [F.pad(x[0, 0, [0, 9, 22]].view(3, 4, 6), (0, 1), value=0.1) for x in (mine, expected)]  # (3, 4, 7) each, grey between
+    maps = [
+        F.pad(x[0, 0, [0, 9, 22]].view(3, 4, 6), (0, 1), value=0.1) for x in (mine, expected)
+    ]  # (3, 4, 7) each, grey between
     beside(*(rearrange(x, "token row col -> row (token col)")[:, :-1] for x in maps), "weights of tokens 0, 9, 22")
 
 
@@ -160,6 +162,12 @@ def visible_cases() -> Iterable[tuple[str, Arguments]]:
     yield "the same number visible in each sample", case([[0, 1, 1, 0], [1, 0, 0, 1]], 3, 4)
     yield "a sample that hides everything", case([[1, 1, 1, 1, 1], [0, 1, 0, 0, 1]], 6, 1)
     yield "nothing hidden", case([[0, 0, 0]] * 2, 8, 3)
+    yield "a batch that hides everything, so that Kmax is 0", case([[1, 1, 1]] * 2, 4, 2)
+    zero = case([[0, 1, 0, 1], [1, 0, 1, 1]], 3, 1)
+    zero["tokens"][0, 0], zero["tokens"][1, 1] = 0, -zero["positions"][1]
+    yield "a visible token that is zero, and one that its position makes zero", zero
+    blank = case([[0, 0, 1], [0, 1, 1]], 2, 1)
+    yield "tokens, positions and registers that are all zero", {n: x if n == "hidden" else 0 * x for n, x in blank.items()}
 
 
 ENCODE_VISIBLE = Task(
