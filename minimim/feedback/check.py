@@ -93,18 +93,18 @@ def examine(task: Task, answer: Callable) -> int:
     for trial in task.trials:
         mine, given = attempt(task, answer, trial.words, trial.arguments)
         problem = difference(mine, trial.expected, task.close)
+        for words, left in {} if problem else task.left(mine, given).items():
+            if text := difference(left, trial.left[words], task.close):
+                problem = f"the result is right, but not {words}: {text}"
+                break
         if problem:
             raise WrongAnswer(explain(task, answer, trial, mine, problem))
-        for words, left in task.left(mine, given).items():
-            problem = difference(left, trial.left[words], task.close)
-            if problem:
-                raise WrongAnswer(f"{task.name}: on {trial.words} the result is right, but not {words}: {problem}")
     for trial in task.trials:
         if trial.slope is not None:
             with complaints(task, f"{trial.words}, where gradients are taken"):
                 problem = gradients.problem(task.truth, answer, trial.arguments, task.learns, trial.slope)
             if problem:
-                raise WrongAnswer(f"{task.name}: on {trial.words} the values are right, but {problem}")
+                raise WrongAnswer(f"{task.name}: on {trial.words}, the values are right, but {problem}")
     return len(task.trials)
 
 
@@ -156,7 +156,7 @@ def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> t
 
 
 def unchanged(before: Any, after: Any) -> bool:
-    """Whether a tensor, or every tensor in lists, tuples and dicts, is as it was. Models and optimisers may change."""
+    """Whether a tensor or a number, also in lists, tuples and dicts, is as it was. Models and optimisers may change."""
     if isinstance(before, Tensor):
         if before.shape != after.shape or before.dtype != after.dtype:
             return False
@@ -165,7 +165,7 @@ def unchanged(before: Any, after: Any) -> bool:
         return before.keys() == after.keys() and all(unchanged(value, after[name]) for name, value in before.items())
     if isinstance(before, list | tuple):
         return len(before) == len(after) and all(unchanged(*pair) for pair in zip(before, after, strict=True))
-    return True
+    return not isinstance(before, int | float | str) or before == after
 
 
 def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
@@ -185,6 +185,8 @@ def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
         if expected.dtype == torch.bool:
             return f"a 0/1 mask ({mine.dtype}) where True/False was asked: what True means is a convention, see lesson 02"
         return f"it returned True/False where numbers were asked ({expected.dtype})"
+    if mine.is_floating_point() and not expected.is_floating_point():
+        return f"whole numbers were asked for ({expected.dtype}), and it returned {mine.dtype}"
     if expected.is_floating_point() and mine.dtype != expected.dtype:
         return f"it turned {expected.dtype} numbers into {mine.dtype}"
     if expected.is_floating_point():

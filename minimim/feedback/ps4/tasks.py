@@ -6,10 +6,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from minimim.draws import mix
 from minimim.feedback import sabotaged
 from minimim.feedback.check import Arguments, Task, variants
-from minimim.feedback.ps4 import mistakes, truth
+from minimim.feedback.ps4 import boxes, methods, mistakes, mistakes_choose, mistakes_hunt, mistakes_leaks, truth
 
 
 def shares(*chances: float, count: int, seed: int = 0) -> Tensor:
@@ -33,6 +32,8 @@ def paired_cases() -> Iterable[tuple[str, Arguments]]:
     generator = torch.Generator().manual_seed(3)
     squares = torch.randn(2, 15, generator=generator).square()
     yield "errors instead of shares", {"scores": squares, "garment": torch.randint(4, (15,), generator=generator)}
+    yield "one encoder alone", {"scores": shares(0.5, count=6, seed=4), "garment": torch.arange(6) // 2}
+    yield "one image alone", {"scores": torch.tensor([[0.25], [0.75]]), "garment": torch.tensor([3])}
 
 
 PAIRED = Task(name="ps4.1", function="paired", truth=truth.paired, cases=paired_cases, mistakes=mistakes.PAIRED)
@@ -55,8 +56,11 @@ def few_cases() -> Iterable[tuple[str, Arguments]]:
     uneven = case({0: 7, 1: 4, 2: 9}, 3, 3, seed=0)
     yield from ((f"classes of 7, 4 and 9 images, {words}", a) for words, a in variants(uneven))
     yield "labels 3, 8 and 40", case({8: 5, 3: 6, 40: 5}, 2, 4, seed=1)
-    yield "one image a class", case({0: 3, 1: 5, 2: 2, 3: 6}, 4, 1, seed=2)
+    yield "1 drawn of each class", case({0: 3, 1: 5, 2: 2, 3: 6}, 4, 1, seed=2)
     yield "every image of a class, one draw", case({0: 4, 1: 4}, 1, 4, seed=3)
+    yield "a class that has one image, 1 drawn of each class", case({2: 3, 5: 1, 7: 4}, 3, 1, seed=4)
+    yield "one class alone, 2 of its 6 images", case({1: 6}, 2, 2, seed=5)
+    yield "one image alone", case({4: 1}, 2, 1, seed=6)
 
 
 FEW_LABELS = Task(name="ps4.2", function="few_labels", truth=truth.few_labels, cases=few_cases, mistakes=mistakes.FEW_LABELS)
@@ -83,104 +87,124 @@ def choose_cases() -> Iterable[tuple[str, Arguments]]:
     alike = case([0.5, 0.5, 0.5], [4, 4, 4], 9, seed=5)
     alike["right"] = alike["right"][:1].repeat(3, 1)
     yield "layers that are equally good", alike
+    yield "one layer alone, 2 folds", case([0.5], [3, 5], 4, seed=7)
+    yield "2 folds, one test image", case([0.4, 0.6, 0.5], [8, 4], 1, seed=8)
     yield "12 layers that differ by luck alone, 8 folds", case([0.5] * 12, [4] * 8, 40, seed=6)
 
 
-CHOOSE = Task(name="ps4.3", function="choose", truth=truth.choose, cases=choose_cases, mistakes=mistakes.CHOOSE)
+CHOOSE = Task(name="ps4.3", function="choose", truth=truth.choose, cases=choose_cases, mistakes=mistakes_choose.CHOOSE)
 
 
 # ps4.4
 
 
-def visible_only(images: Tensor, hidden: Tensor, patch_size: int, through: float = 0.0, level: float = 0.0) -> Tensor:
-    """A black box: each place says the sum of the patches up to it, hidden ones with the weight `through`, above a level."""
-    rows, cols = (side // patch_size for side in images.shape[2:])
-    patches = images.unfold(2, patch_size, patch_size).unfold(3, patch_size, patch_size)  # (B, C, rows, cols, P, P)
-    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(len(images), rows * cols, -1)  # (B, N, C·P·P)
-    return torch.where(hidden.unsqueeze(-1), through * patches, patches).cumsum(1) + level
+def asked(box, shape: tuple, patch_size: int, seed: int, ratio=0.5, tolerance=1e-3, **more) -> Arguments:
+    """Random images, masks and noise for a box. The first patch is always visible, and the last one hidden."""
+    generator = torch.Generator().manual_seed(seed)
+    images, noise = torch.randn(2, *shape, generator=generator)
+    hidden = torch.rand(shape[0], shape[2] // patch_size * (shape[3] // patch_size), generator=generator) < ratio
+    hidden[:, 0], hidden[:, -1] = False, True
+    given = {"images": images, "hidden": hidden, "patch_size": patch_size, "noise": 2 * noise, "tolerance": tolerance}
+    return {"predict": partial(box, patch_size=patch_size, **more)} | given
 
 
-def hidden_only(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """A black box that reads the mask the wrong way round."""
-    return visible_only(images, ~hidden, patch_size)
+def dots(box, change: Tensor, tolerance: float, **more) -> Arguments:
+    """Black images of 2×2 pixels, each with one that is hidden, where the noise is `change`, (B,)."""
+    hidden = torch.eye(4, dtype=torch.bool).repeat(3, 1)[: len(change)]  # (B, 4)
+    noise = torch.where(hidden, change.unsqueeze(1), 9.0).view(-1, 1, 2, 2)
+    given = {"images": torch.zeros_like(noise), "hidden": hidden, "patch_size": 1, "noise": noise, "tolerance": tolerance}
+    return {"predict": partial(box, patch_size=1, **more)} | given
 
 
-def some_leak(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """Images whose first pixel is bright are seen through their mask."""
-    return torch.where(images[:, :1, :1, :1].flatten(1, 2) > 0, *(visible_only(images, hidden, patch_size, t) for t in (1.0, 0.0)))
-
-
-def rounding(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """Hidden pixels move the last digits."""
-    return visible_only(images, hidden, patch_size, 1e-6)
-
-
-def in_place(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """Hidden pixels are painted over, in the very tensor that was given."""
-    painted = hidden.unflatten(1, (images.shape[2] // patch_size, -1)).repeat_interleave(patch_size, 1)
-    images[painted.repeat_interleave(patch_size, 2).unsqueeze(1).expand_as(images)] = 0
-    return visible_only(images, hidden, patch_size)
-
-
-def by_the_batch(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """What is hidden is left out, and then everything is divided by the largest pixel of the whole batch."""
-    return visible_only(images, hidden, patch_size) / images.abs().max()
+def stale_noise() -> Arguments:
+    """8 images under whose masks the noise is what stands there (3), is not but black stands there (2), or is black (1)."""
+    given = asked(boxes.total, (8, 2, 4, 4), 2, seed=12)
+    images, noise, where = given["images"], given["noise"], boxes.pixels(given["images"], given["hidden"], 2)
+    noise[:3] = torch.where(where, images, noise)[:3]
+    images[3:5] = images[3:5].masked_fill(where[3:5], 0)
+    noise[5] = 0
+    return given
 
 
 def leak_cases() -> Iterable[tuple[str, Arguments]]:
-    """Black boxes that leak in all images, in some, in none, and by less than the tolerance."""
-
-    def case(predict, shape: tuple, patch_size: int, seed: int, ratio=0.5, tolerance=1e-3) -> Arguments:
-        generator = torch.Generator().manual_seed(seed)
-        images, noise = torch.randn(2, *shape, generator=generator)
-        count = shape[2] // patch_size * (shape[3] // patch_size)
-        hidden = torch.rand(shape[0], count, generator=generator) < ratio
-        hidden[:, 0], hidden[:, -1] = False, True
-        given = {"images": images, "hidden": hidden, "noise": 2 * noise, "patch_size": patch_size, "tolerance": tolerance}
-        return {"predict": partial(predict, patch_size=patch_size)} | given
-
-    leaky = case(some_leak, (5, 3, 4, 6), 2, seed=0)
+    """Boxes that leak in all images, in some, in none, by less than the tolerance, and through narrow holes."""
+    two = {"images": torch.tensor([[[[5.0, 7.0]]]]), "hidden": torch.tensor([[False, True]]), "patch_size": 1}
+    two |= {"noise": torch.tensor([[[[0.0, 1.0]]]]), "tolerance": 0.5}
+    for words, box in (("all pixels", boxes.total), ("the visible pixels", boxes.visible_only)):
+        yield f"the example, with a box that sums {words}", {"predict": partial(box, patch_size=1)} | two
+    leaky = asked(boxes.some_leak, (5, 3, 4, 6), 2, seed=0)
     yield from ((f"a leak in some of 5 images, {words}", a) for words, a in variants(leaky))
-    yield "no leak", case(visible_only, (3, 3, 8, 4), 2, seed=1)
-    yield "a leak in every image, one channel", case(partial(visible_only, through=0.3), (4, 1, 6, 9), 3, seed=2)
-    yield "predictions near 1,000", case(partial(visible_only, through=0.1, level=1e3), (3, 2, 4, 4), 2, seed=7)
-    yield "a predict that reads the mask the wrong way round", case(hidden_only, (3, 1, 6, 4), 2, seed=8)
-    yield "a change of a millionth, tolerance a thousandth", case(rounding, (3, 3, 6, 6), 3, seed=3)
-    yield "the same, tolerance a billionth", {**case(rounding, (3, 3, 6, 6), 3, seed=3), "tolerance": 1e-9}
-    yield "a predict that writes into its input, no leak", case(in_place, (3, 3, 4, 4), 2, seed=4)
-    yield "a predict that divides by the largest pixel of the batch", case(by_the_batch, (4, 3, 4, 8), 2, seed=5, ratio=0.8)
-    nothing = case(partial(visible_only, through=1.0), (4, 2, 4, 4), 2, seed=6)
+    yield "a box without a leak", asked(boxes.visible_only, (3, 3, 8, 4), 2, seed=1)
+    yield "a leak in every image, one channel", asked(boxes.visible_only, (4, 1, 6, 9), 3, seed=2, through=0.3)
+    yield "predictions near 1,000", asked(boxes.visible_only, (3, 2, 4, 4), 2, seed=7, through=0.1, level=1e3)
+    yield "a box that reads the mask the wrong way round", asked(boxes.hidden_only, (3, 1, 6, 4), 2, seed=8)
+    millionth = asked(boxes.visible_only, (3, 3, 6, 6), 3, seed=3, through=1e-6)
+    yield "a change of a millionth, tolerance a thousandth", millionth
+    yield "the same, tolerance a billionth", {**millionth, "tolerance": 1e-9}
+    nothing = asked(boxes.visible_only, (4, 2, 4, 4), 2, seed=6, through=1.0)
     nothing["hidden"][1] = False
-    yield "an image that hides nothing", nothing
+    yield "4 images of which one hides nothing, and a box that sees everything", nothing
+    yield "noise that is, in some images, just what stands under the mask", stale_noise()
+
+    yield "a box that sees one number of each image (one pixel in one channel)", asked(boxes.keyhole, (48, 3, 4, 4), 2, seed=9)
+    change = torch.tensor([0.25, -0.25]).repeat(6)
+    yield "a leak that shows in one number of the prediction, anywhere in it", dots(boxes.one_number, change, 0.2, width=3)
+    yield "a change of 0.15 in every number, tolerance 0.2", dots(boxes.every_number, 0.6 * change, 0.2)
+    yield "a change that is just as large as the tolerance", dots(boxes.every_number, change, 0.25)
+    near = dots(boxes.every_number, change / 64, 1 / 512, level=1e3)
+    yield "predictions near 1,000 that change by 0.004, tolerance 0.002", near
+    yield "a leak that lets one number rise and another fall", dots(boxes.there_and_back, change, 0.2)
+
+    yield "a box that writes into its images, and has no leak", asked(boxes.in_place, (3, 3, 4, 4), 2, seed=4)
+    yield "a box that wipes out its images and its mask, and has no leak", asked(boxes.wiping, (3, 2, 4, 6), 2, seed=10)
+    yield "a box that divides by the largest pixel of the batch", asked(boxes.by_the_batch, (4, 3, 4, 8), 2, seed=5, ratio=0.8)
+    told = asked(boxes.first_to_all, (5, 1, 4, 4), 2, seed=11)
+    told["hidden"][2:] = False
+    yield "a box that tells every image what the first one hides", told
+    lowest = dots(boxes.lowest_of_all, torch.tensor([0.5, 0.75, 1.0]), 0.2)
+    yield "a box that tells every image the lowest hidden pixel of the batch", lowest
 
 
-LEAKS = Task(name="ps4.4", function="leaks", truth=truth.leaks, cases=leak_cases, mistakes=mistakes.LEAKS)
+LEAKS = Task(name="ps4.4", function="leaks", truth=truth.leaks, cases=leak_cases, mistakes=mistakes_leaks.LEAKS)
 
 
 # ps4.5
 
 
 def symptom_cases() -> Iterable[tuple[str, Arguments]]:
-    """The seven of the hunt, without their letters, and three that were never trained."""
+    """The seven of the hunt, without their letters, one image alone, and methods that were never trained."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(6, 3, 32, 32, generator=generator)
-    noise = torch.rand(6, 64, generator=generator)
+    given = {"images": torch.randn(6, 3, 32, 32, generator=generator), "noise": torch.rand(6, 64, generator=generator)}
     for name, fault in truth.verdicts().items():
         words = "a healthy method" if fault == "healthy" else f"a method with the fault {fault!r}"
-        yield words, {"method": sabotaged.case(name).method, "images": images, "noise": noise}
-    fresh = {
-        "a deep pre-norm encoder": partial(sabotaged.autoencoder, size=(32, 12, 4)),
-        "a shallow post-norm encoder": partial(sabotaged.autoencoder, block=sabotaged.PostNorm),
-        "two faults at once": partial(sabotaged.autoencoder, block=sabotaged.PostNorm, decoder=sabotaged.Unrestored),
+        yield words, {"method": sabotaged.case(name).method} | given
+    for words, build in methods.FRESH.items():
+        yield f"{words}, never trained", {"method": build()} | given
+    alone = {name: x[:1] for name, x in given.items()}
+    yield "one image alone, and a healthy method, never trained", {"method": methods.fresh(12)} | alone
+
+
+def kept(found: Tensor, arguments: Arguments) -> dict[str, Tensor]:
+    """What an instrument leaves as it found it."""
+    method = arguments["method"]
+    weights = torch.cat([x.detach().double().flatten() for x in method.state_dict().values()])
+    modes = torch.tensor([module.training for module in method.modules()])
+    learning = torch.tensor([p.requires_grad for p in method.parameters()])
+    return {
+        "the mode of the method (it came in eval mode, and must be in eval mode afterwards)": modes,
+        "the weights of the method, which must stay as they are": weights,
+        "requires_grad of the weights, which must stay as it is": learning,
     }
-    for number, (words, build) in enumerate(fresh.items()):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix(number))
-            method = build().eval()
-        yield words + ", fresh", {"method": method, "images": images, "noise": noise}
 
 
-SYMPTOMS = Task(name="ps4.5", function="symptoms", truth=truth.symptoms, cases=symptom_cases, mistakes=mistakes.SYMPTOMS)
+SYMPTOMS = Task(
+    name="ps4.5",
+    function="symptoms",
+    truth=truth.symptoms,
+    cases=symptom_cases,
+    mistakes=mistakes_hunt.SYMPTOMS,
+    left=kept,
+)
 
 
 # ps4.6
@@ -190,7 +214,7 @@ VERDICTS = Task(
     function="verdicts",
     truth=truth.verdicts,
     cases=lambda: [("the seven cases", {})],
-    mistakes=mistakes.VERDICTS,
+    mistakes=mistakes_hunt.VERDICTS,
 )
 
 

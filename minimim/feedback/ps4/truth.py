@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from minimim.feedback import sabotaged
+from minimim.feedback.ps4 import methods
 from minimim.train import checkpoint
 
 
@@ -69,9 +70,7 @@ def leaks(predict: Callable, images: Tensor, hidden: Tensor, patch_size: int, no
 
 def symptoms(method, images: Tensor, noise: Tensor) -> Tensor:
     """What was built in: ids not restored, features that nobody trained, post-norm."""
-    encoder = method.encoder
-    built = isinstance(method.decoder, sabotaged.Unrestored), isinstance(encoder, sabotaged.Averaged)
-    return torch.tensor([*built, isinstance(encoder.blocks[0], sabotaged.PostNorm)])
+    return torch.tensor(methods.built_in(method))
 
 
 def verdicts() -> dict[str, str]:
