@@ -158,7 +158,7 @@ class ViT(nn.Module):
         "attention:2" of block 2, counted from 0. Only that block pays for its map. Raises UserError for other words.
         """
         want_layers, number = asked_for(want, self.depth)
-        images = normalize(as_inputs(inputs)["image"])
+        images = normalize(as_inputs(inputs)["image"], self.patch_embed.proj.weight.dtype)
         x = self.embed(images, mask)  # (B, T, D)
         layers, attention = [], None
         for index, block in enumerate(self.blocks):

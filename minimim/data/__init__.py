@@ -22,7 +22,8 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
     """A named set of images.
 
     name: see `names()`. split: train or test (stl10 also has unlabeled); for imagenet and its kin test is their `val`, and
-    for a folder `val` serves where there is no `test` with classes. image_size: (H, W) or one side, by default the set's
+    for a folder `val` serves where there is no `test` with classes. A folder's parts may be spelt in any case and by their
+    usual synonyms (Training, validation, test_set). image_size: (H, W) or one side, by default the set's
     own, 224 for folders; a set on disk may have it larger than the method, see OnDisk. more: for scenes count, seed and
     objects, for folders in_memory.
     Raises UserError for a name or a split that is not there, and for data that cannot be had.

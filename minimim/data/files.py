@@ -38,7 +38,7 @@ class OnDisk(Dataset):
 
     def __init__(self, files: list[str | Path], labels: Tensor | None, classes: tuple[str, ...], image_size: tuple[int, int]):
         self.files, self.labels, self.classes, self.image_size = files, labels, classes, image_size
-        self.told = set()  # of what was said already
+        self.told = torch.zeros(2, dtype=torch.bool).share_memory_()  # what was said already, by any process that reads
 
     def __len__(self) -> int:
         return len(self.files)
@@ -50,10 +50,10 @@ class OnDisk(Dataset):
         except BROKEN as error:
             warnings.warn(f"{file} cannot be read ({error}): a grey picture takes its place", stacklevel=2)
             return torch.full((3, *self.image_size), 128, dtype=torch.uint8)
-        odd = {f"does not say what its white is: {GUESSED} it was read {guess}": guess, "comes out as one colour": one_colour(image)}
-        for what, there in odd.items():
-            if there and what not in self.told:
-                self.told.add(what)
+        guessed = f"does not say what its white is: {GUESSED} it was read {guess}"
+        for i, (odd, what) in enumerate(((guess, guessed), (one_colour(image), "comes out as one colour"))):
+            if odd and not self.told[i]:
+                self.told[i] = True
                 warnings.warn(f"{file} {what}; others like it are not named", stacklevel=2)
         return image
 

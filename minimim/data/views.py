@@ -31,13 +31,14 @@ def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(torch.stack([torch.full((1, 1), value, device=images.device) for value in s]) for s in numbers)
 
 
-def normalize(images: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) → float of about zero mean and unit spread; float images pass unchanged. Raises UserError for others."""
+def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 (B, C, H, W) → floats of about zero mean and unit spread, in this precision; floats pass unchanged. Raises
+    UserError for other images."""
     check_pixels(images)
     if images.dtype != torch.uint8:
         return images
     mean, std = statistics(images)
-    return (images / 255 - mean) / std
+    return ((images / 255 - mean) / std).to(dtype)
 
 
 def denormalize(images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from minimim.data import OnDisk, load
 from minimim.data.decode import UNREAD, by_ending, endings
@@ -165,6 +166,17 @@ def test_on_disk_the_first_of_each_is_named(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert torch.equal(torch.stack(images[:13]), load(f"folder:{tmp_path}", image_size=4).images)
+
+
+@pytest.mark.slow
+def test_what_a_reading_process_has_said_is_not_said_by_the_next(tmp_path, recwarn):
+    mixed(tmp_path)
+    data = load(f"folder:{tmp_path}", image_size=4, in_memory=False)
+    assert data.told.tolist() == [False, False]
+    list(DataLoader(data, 4, num_workers=1))
+    assert data.told.tolist() == [True, True] and len(recwarn) == 0
+    list(data)
+    assert len(recwarn) == 0
 
 
 # Kinds of files

@@ -108,6 +108,7 @@ def test_a_palette_with_a_transparent_colour_becomes_white_there(tmp_path, name)
     assert whole(saved(tmp_path, image, name)[:, :, 2:], BLUE)
 
 
+@pytest.mark.filterwarnings("ignore:.* what its white is")  # 32 bits do not
 @pytest.mark.parametrize("mode, value", [("L", 90), ("1", 1), ("I;16", 90 * 256 + 17), ("I", 90 * 256 + 17)])
 def test_grey_becomes_three_equal_channels_whatever_its_depth(tmp_path, mode, value):
     image = Image.new(mode, (5, 4), value)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from minimim.cli import main
 from minimim.data import Images, available, load
 from minimim.data.folders import list_images
 from minimim.data.spelling import look_alikes, part_of, spelt, told_apart
@@ -205,6 +206,15 @@ def test_parts_below_the_classes_are_refused(tmp_path, deep):
     pictures(tmp_path / deep / "Train"), pictures(tmp_path / deep / "test"), pictures(tmp_path / "dog")
     with pytest.raises(UserError, match=f"^{tmp_path}/{deep} has the parts Train and test, .* put the parts above the classes, .* or give folder:{tmp_path}/{deep}$"):
         told(tmp_path)
+
+
+@pytest.mark.slow
+def test_the_command_line_trains_on_the_train_part_alone_whatever_its_name(tmp_path, capsys):
+    sorted_set(tmp_path / "pics", ["Train", "Test"])
+    told = [f"--data=folder:{tmp_path}/pics", "--image-size", "16", "--patch-size", "4", "--epochs", "1", "--batch-size", "2", "--probe-every", "1"]
+    assert main(["pretrain", *told, "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out.startswith("4 images, 2 steps")
+    assert '"knn"' in (tmp_path / "run" / "metrics.jsonl").read_text()
 
 
 # Names of classes

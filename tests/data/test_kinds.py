@@ -79,6 +79,7 @@ def test_bytes_and_normalised_floats_are_taken(door, kind):
 def test_weights_in_another_precision_take_floats_of_that_one():
     method = build("mae").double()
     assert method.encoder.features(images().double()).dtype == torch.float64
+    torch.testing.assert_close(method.encoder.features(raw()), method.encoder.features(normalize(raw()).double()))
     with pytest.raises(UserError, match="^these images are float32, and what is taken is uint8 from 0 to 255, or float64 that"):
         method.encoder.features(images())
 

@@ -16,6 +16,8 @@ from minimim.data import load
 from minimim.data.named import DOWNLOADS, PACKS, SIZES, home, packs
 from minimim.errors import UserError, unknown
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* as one colour")  # as some pictures are here
+
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
