@@ -20,6 +20,7 @@ from minimim.errors import UserError
 from minimim.evaluate.compare import Scores
 from minimim.methods import Method
 from minimim.presets import preset
+from minimim.prompt import typed
 from minimim.show import fill_in, report
 from minimim.train import checkpoint, train
 from minimim.train.loop import Run
@@ -93,7 +94,7 @@ class Demo:
             "peak_memory_mib": peak_memory(),
             "steps": run.total,
             "final_loss": run.history[-1]["loss"],
-            "command": f"minimim demo --seed {self.seed}",
+            "command": typed("minimim", "demo", "--seed", str(self.seed), *(["--preset", self.preset] if self.preset != "demo" else [])),
             "seed": self.seed,
             "preset": asdict(preset(self.preset)),
             "machine": {"device": str(self.device), "cores": os.cpu_count(), "system": platform.system(), "chip": platform.machine()},

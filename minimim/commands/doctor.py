@@ -12,9 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from minimim.prompt import typed
+
 GIB = 2**30
 PYTHONS = (3, 11), (3, 14)  # from, to before
-INSTALL = "python -m pip install -e .[lab], in the folder of the course"
+INSTALL = f"in the folder of the course: {typed(sys.executable, '-m', 'pip', 'install', '-e', '.[lab]')}"
+KERNEL = typed(sys.executable, "-m", "ipykernel", "install", "--sys-prefix")
 
 
 @dataclass
@@ -78,7 +81,7 @@ def kernel() -> Finding:
 
         started = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except Exception as error:  # noqa: BLE001 (any way in which a kernel is not to be had)
-        return Finding(False, f"a kernel named python3 ({error})", "python -m ipykernel install --sys-prefix")
+        return Finding(False, f"a kernel named python3 ({error})", KERNEL)
     if Path(started).name == started:  # a bare "python": Jupyter replaces it by its own interpreter
         started = sys.executable
     same = os.path.realpath(started) == os.path.realpath(sys.executable) and Path(started).parent == Path(sys.executable).parent
@@ -89,8 +92,7 @@ def kernel() -> Finding:
             same = bool(json.loads(answer.stdout))
         except (OSError, subprocess.SubprocessError, ValueError):
             same = False
-    advice = "python -m ipykernel install --sys-prefix, with the Python that minimim is installed in"
-    return Finding(same, f"the kernel of Jupyter: {started}" + ("" if same else ", which has no minimim"), advice)
+    return Finding(same, f"the kernel of Jupyter: {started}" + ("" if same else ", which has no minimim"), KERNEL)
 
 
 def device() -> Finding:

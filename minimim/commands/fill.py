@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minimim import bundled
 from minimim.commands.probe import tell
-from minimim.commands.weights import Start, opened
+from minimim.commands.weights import Start, wanted
 from minimim.config import argument, option
 from minimim.data.files import BROKEN, read_image
 from minimim.errors import UserError, unknown
@@ -87,12 +87,9 @@ class Fill:
 
     def start(self) -> Start:
         """The model. Raises UserError for options that do not go together, and for a model that predicts no pixels."""
-        if self.weights and self.checkpoint:
-            raise UserError("--weights and --checkpoint both say where the model comes from: give one of the two")
         if not self.weights and (self.key or self.normalize_target is not None):
             raise UserError("--key and --normalize-target are about foreign weights: leave them out, or give --weights")
-        more = {"image_size": self.image_size, "normalize_target": self.normalize_target} if self.weights else {}
-        start = opened(self.weights or self.checkpoint or str(bundled(BUNDLED)), self.key, **more)
+        start = wanted(self, str(bundled(BUNDLED)), image_size=self.image_size, normalize_target=self.normalize_target)
         if not start.whole:
             raise UserError(f"{start.path} holds an encoder without its decoder, which would fill in: give weights that have both")
         return start

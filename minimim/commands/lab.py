@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import minimim
+from minimim.commands.doctor import INSTALL
 from minimim.config import option
 from minimim.errors import UserError
 
@@ -40,7 +41,7 @@ class Lab:
     def run(self) -> int:
         """Bring the copy up to date, then start JupyterLab in it until it is closed."""
         if find_spec("jupyterlab") is None:
-            raise UserError("JupyterLab is not installed: python -m pip install -e .[lab]")
+            raise UserError(f"JupyterLab is not installed: {INSTALL}")
         Work(self.out).run()
         return subprocess.run([sys.executable, "-m", "jupyterlab", self.out], check=False).returncode
 

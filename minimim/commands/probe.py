@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minimim import data, evaluate
 from minimim.commands.pretrain import chosen, given, place
-from minimim.commands.weights import opened
+from minimim.commands.weights import wanted
 from minimim.config import option
 from minimim.data.images import few
 from minimim.errors import UserError, unknown
@@ -133,21 +133,15 @@ class Probe:
 
 def ready(command, device: str) -> Method:
     """The trained method that a command names, on its device. Says so where its run had not come to its end."""
-    path = origin(command)
-    if command.weights and checkpoint.ours(path):
-        raise UserError(f"{path} was written by minimim: give it as --checkpoint")
-    if command.weights:
-        return opened(path, command.key, image_size=command.image_size).method.to(pick_device(device))
-    about = checkpoint.description(path)
+    start = wanted(command, place(command.preset, command.fast), image_size=command.image_size)
+    about = {} if command.weights else checkpoint.description(start.path)
     if about.get("step", 0) < about.get("total", 0):
-        tell(f"the run in {path} was trained for {about['step']} of {about['total']} steps")
-    return opened(path, command.key).method.to(pick_device(device))
+        tell(f"the run in {start.path} was trained for {about['step']} of {about['total']} steps")
+    return start.method.to(pick_device(device))
 
 
 def origin(command) -> str:
-    """Where the trained weights of a command lie. Raises UserError where two places are named."""
-    if command.weights and command.checkpoint:
-        raise UserError("--weights and --checkpoint both say where the encoder comes from: give one of the two")
+    """Where the trained weights of a command lie."""
     return command.weights or command.checkpoint or place(command.preset, command.fast)
 
 

@@ -37,6 +37,21 @@ def opened(path: str, key: str = "", **more) -> Start:
     return Start(load(path), path)
 
 
+def wanted(command, otherwise: str, **more) -> Start:
+    """The method that a command names by --checkpoint or --weights, or else one that lies otherwise.
+
+    Raises UserError where both are named, and where the one stands in the other's place.
+    """
+    if command.weights and command.checkpoint:
+        raise UserError("--weights and --checkpoint both say where the weights come from: give one of the two")
+    if command.weights and checkpoint.ours(command.weights):
+        raise UserError(f"{command.weights} was written by minimim: give it as --checkpoint")
+    if not command.weights:
+        checkpoint.description(command.checkpoint or otherwise)
+        more = {}
+    return opened(command.weights or command.checkpoint or otherwise, command.key, **more)
+
+
 def begin(method: Method, start: Start) -> str:
     """Bring trained weights into a fresh method, and say which they were: "all weights" where both are the same method and
     everything fits, else "the encoder"; a teacher then begins as a copy of its students.

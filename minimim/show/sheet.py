@@ -9,7 +9,7 @@ import numpy as np
 
 from minimim.show.pictures import Filled, as_pixels
 
-COLUMNS = {"masked": "what the encoder sees", "filled": "filled in", "original": "the picture"}
+COLUMNS = {"masked": "as the encoder sees it", "filled": "filled in", "original": "original"}
 SIDE = 192  # pixels of the sheet that a picture's shorter side takes at least
 LINE, GAP = 22, 6  # pixels: a line of text, and what is left free
 LETTER = 8  # pixels that a letter takes at most, on average

@@ -33,7 +33,7 @@ def test_every_command_can_be_asked_for(page):
 def test_the_page_on_scale_has_commands_and_its_flags_are_options():
     page = TOP / "docs" / "scale.md"
     assert len(commands(page)) == page.read_text().count("-m minimim ") + 2 >= 6
-    known = {f"--{name.replace('_', '-')}" for name in vars(parse(["pretrain"])) | vars(loop.TrainConfig())}
+    known = {f"--{name.rstrip('_').replace('_', '-')}" for name in vars(parse(["pretrain"])) | vars(loop.TrainConfig())}
     known |= {"--nproc-per-node", "--max-restarts", "--shm-size"}
     for flag in re.findall(r"`(--[a-z-]+)[ `]", page.read_text()):
         assert flag in known, flag
