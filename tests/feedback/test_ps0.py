@@ -294,3 +294,8 @@ def test_each_known_mistake_is_told_by_its_own_sentence(task):
 def test_an_answer_with_other_arguments_is_told_which_it_must_take():
     with pytest.raises(WrongAnswer, match="must take the arguments images, ids, by these names"):
         check("ps0.2", lambda pictures, ids: pictures)
+
+
+def test_arguments_in_another_order_are_told_because_they_may_also_be_given_by_place():
+    with pytest.raises(WrongAnswer, match="must take the arguments images, ids, in this order"):
+        check("ps0.2", lambda ids, images: ids_by_loop(images, ids))
