@@ -7,8 +7,8 @@ from torch import Tensor
 from minimim.errors import UserError
 
 DESIGNS = [  # (in a name, what it is): encoders that compute something else than a plain ViT
+    (r"^(layers|stages)\.\d+\.blocks\.|downsample", "blocks in stages, as in Swin"),
     (r"relative_position|rel_pos_bias|attn\.[qv]_bias", "relative positions or split biases in attention, as in BEiT and SimMIM's own code"),
-    (r"\.layers\.\d+\.blocks\.|^layers\.\d+\.blocks\.|downsample", "a hierarchical encoder, such as Swin"),
     (r"\.(ls[12]|gamma_[12])\b|layer_scale|lambda_?[12]\b", "layer scale, as in DINOv2, BEiT and CaiT"),
     (r"reg_token|register_token", "register tokens"),
     (r"dist_token|distillation_token", "a distillation token, as in DeiT"),
@@ -22,29 +22,29 @@ DESIGNS = [  # (in a name, what it is): encoders that compute something else tha
 ]
 # What stands behind the encoder, or in for a hidden patch: without it the encoder still computes the same.
 NOT_THE_ENCODER = re.compile(
-    r"decoder\.|encoder\.(vit\.)?(head|fc_norm|pooler|classifier|lm_head|embeddings\.mask_token|masked_embed|neck|contrast)"
+    r"decoder\.|encoder\.(vit\.)?(head|fc_norm|pooler|attn_pool|classifier|lm_head|decoder|embeddings\.mask_token|masked_embed)"
 )
 
 
 def refuse_other_designs(official: dict[str, Tensor]) -> None:
     """Raise UserError for weights, in the official spelling, whose names show an encoder that computes something else than ours."""
+    for pattern, what in DESIGNS:
+        name = next((n for n in official if not n.startswith("decoder") and re.search(pattern, n)), None)
+        if name:
+            raise UserError(has_more(name, f" ({what})"))
     if "fc_norm.weight" in official and "norm.weight" not in official:
         raise UserError(
             "these weights have fc_norm and no norm: they were fine-tuned on the mean of the patches, normed after the mean and not "
             "before it, so the features of this library's encoder would be others; take the pretrained weights, or wrap timm's model "
             'with global_pool="avg" in interop.TimmEncoder'
         )
-    for pattern, what in DESIGNS:
-        name = next((n for n in official if not n.startswith("decoder") and re.search(pattern, n)), None)
-        if name:
-            raise UserError(has_more(name, f" ({what})"))
 
 
 def has_more(name: str, what: str = "") -> str:
     """The sentence for an encoder that has more to it than ours."""
     return (
         f"these weights have {name}, which this library's encoder has not{what}, and without it they would compute something else: "
-        "give those of a plain ViT, or wrap timm's model in interop.TimmEncoder"
+        "give those of a plain ViT, or wrap a Vision Transformer of timm's as it is in interop.TimmEncoder"
     )
 
 

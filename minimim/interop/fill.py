@@ -129,14 +129,19 @@ def depth_of(official: dict[str, Tensor], blocks: str) -> int:
 
 def shape_of(official: dict[str, Tensor], known: Known, image_size) -> dict:
     """The options of `create` that an encoder's weights are of: size, patch_size, channels, image_size, and no CLS."""
-    for name in ("patch_embed.proj.weight", "pos_embed"):
-        if name not in official:
-            raise UserError(f"these weights have no {name}, so their size cannot be told: give the whole encoder's")
-    kernel, table = official["patch_embed.proj.weight"], official["pos_embed"]
-    if kernel.dim() != 4 or kernel.shape[2] != kernel.shape[3] or table.dim() != 3:
+    kernel, table = official.get("patch_embed.proj.weight"), official.get("pos_embed")
+    if kernel is None:
+        raise UserError("these weights have no patch_embed.proj.weight, so their size cannot be told: give the whole encoder's")
+    if kernel.dim() != 4 or kernel.shape[2] != kernel.shape[3]:
         raise UserError(
-            f"these weights have a patch embedding of shape {tuple(kernel.shape)} and positions of shape {tuple(table.shape)}: this "
-            "library's are (D, C, P, P) and (1, N, D), for square patches of single images"
+            f"these weights have a patch embedding of shape {tuple(kernel.shape)}, and this library's is (D, C, P, P), for square patches "
+            "of single images: those of a video have another dimension"
+        )
+    if table is None or table.dim() != 3:
+        have = "no pos_embed" if table is None else f"a pos_embed of shape {tuple(table.shape)}"
+        raise UserError(
+            f"these weights have {have}, and this library's encoder has a table (1, [1+] N, D): theirs places patches in another way, or "
+            "the file is not whole"
         )
     dim, channels, patch_size, _ = kernel.shape
     cls = "cls_token" in official

@@ -1,9 +1,12 @@
 """Encoders to timm, and timm's encoders under this library's protocol."""
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 
 from minimim.data.views import statistics_for
+from minimim.errors import UserError
 from minimim.interop.says import Weights
 from minimim.methods import Method
 from minimim.vit import Encoded, layer_number
@@ -24,11 +27,14 @@ class TimmEncoder(nn.Module):
     """A timm Vision Transformer with this library's `features`, so that the same protocol can probe it.
 
     Raw images are normalised with the mean and spread that the timm model was trained with. A model that norms after its
-    mean (`fc_norm`) does so here for pool="mean".
+    mean (`fc_norm`) does so here for pool="mean". Raises UserError for a model that is no Vision Transformer.
     """
 
     def __init__(self, model: nn.Module):
         super().__init__()
+        look = getattr(model, "forward_intermediates", None)
+        if not hasattr(model, "blocks") or not look or "return_prefix_tokens" not in inspect.signature(look).parameters:
+            raise UserError(f"TimmEncoder wraps timm's Vision Transformers (vit, deit, beit, eva), and {type(model).__name__} is none")
         self.model = model
         self.dim, self.depth = model.num_features, len(model.blocks)
 
@@ -38,8 +44,10 @@ class TimmEncoder(nn.Module):
             config = self.model.pretrained_cfg
             mean, std = (torch.tensor(config[key], device=images.device).view(-1, 1, 1) for key in ("mean", "std"))
             images = (images / 255 - mean) / std
-        number, cls = layer_number(layer, self.depth), self.model.has_class_token
-        found = self.model.get_intermediate_layers(images, [number], return_prefix_tokens=cls, norm=True)[0]
-        encoded = Encoded(found[0], cls=found[1][:, 0]) if cls else Encoded(found)
-        pooled = encoded.pooled(pool)  # (B, D), or (B, N, D)
-        return self.model.fc_norm(pooled) if pool == "mean" else pooled
+        how = {"norm": True, "output_fmt": "NLC", "intermediates_only": True, "return_prefix_tokens": True}
+        found = self.model.forward_intermediates(images, [layer_number(layer, self.depth)], **how)[0]
+        patches, prefix = found if isinstance(found, tuple) else (found, None)  # (B, N, D), (B, 1 or more, D)
+        has_cls = getattr(self.model, "cls_token", None) is not None
+        pooled = Encoded(patches, cls=prefix[:, 0] if has_cls else None).pooled(pool)  # (B, D), or (B, N, D)
+        norm = getattr(self.model, "fc_norm", None)
+        return norm(pooled) if norm and pool == "mean" else pooled

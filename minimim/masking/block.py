@@ -35,7 +35,7 @@ class BlockMasking(nn.Module):
         patches = grid[0] * grid[1]
         if noise is None:
             width = 4 * RECTANGLES + patches + 2
-            noise = uniform(len(image), width, generator=generator, device=image.device)
+            noise = uniform(image.shape[0], width, generator=generator, device=image.device)
         shapes, ties, choice = noise.split([4 * RECTANGLES, patches, 2], dim=1)
         count, visible = self.counts(patches, choice)
         reached = self.first_cover(shapes.unflatten(1, (RECTANGLES, 4)), grid)  # (B, N)

@@ -57,7 +57,7 @@ def mask_by_noise(noise: Tensor, visible: int) -> Mask:
     """Keep the `visible` patches of lowest noise in each sample: noise (B, N) → Mask, shuffled as the official MAE does."""
     order = noise.argsort(dim=1)  # (B, N)
     hidden = torch.ones_like(noise, dtype=torch.bool)
-    hidden.scatter_(1, order[:, :visible], False)
+    hidden.scatter_(1, order[:, :visible], 0)  # 0, not False, which torch.jit.trace cannot write down
     return Mask(hidden, order=order, visible=visible)
 
 

@@ -36,9 +36,9 @@ class RandomMasking(nn.Module):
         rows, cols = rows // self.unit, cols // self.unit
         visible = visible_count(rows * cols, self.ratio)
         if noise is None:
-            noise = uniform(len(image), rows * cols, generator=generator, device=image.device)  # (B, units)
-        if noise.shape != (len(image), rows * cols):
-            raise UserError(f"noise must be one number a unit, {(len(image), rows * cols)}, not {tuple(noise.shape)}")
+            noise = uniform(image.shape[0], rows * cols, generator=generator, device=image.device)  # (B, units)
+        if noise.shape != (image.shape[0], rows * cols):
+            raise UserError(f"noise must be one number a unit, {(image.shape[0], rows * cols)}, not {tuple(noise.shape)}")
         mask = mask_by_noise(noise, visible)
         if self.unit == 1:
             return [mask]
@@ -66,7 +66,7 @@ class GridMasking(nn.Module):
         if rows % self.step or cols % self.step:
             raise UserError(f"a grid of {rows}×{cols} patches has no regular {self.step}×{self.step} squares")
         if noise is None:
-            noise = uniform(len(image), 2, generator=generator, device=image.device)
+            noise = uniform(image.shape[0], 2, generator=generator, device=image.device)
         place = (noise * self.step).long()  # (B, 2)
         row = torch.arange(rows, device=image.device) % self.step == place[:, :1]  # (B, rows)
         col = torch.arange(cols, device=image.device) % self.step == place[:, 1:]  # (B, cols)
