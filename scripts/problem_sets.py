@@ -6,8 +6,8 @@
 Works on the course in the current folder. Needs nbgrader. Grading runs what students wrote: see docs/teaching.md."""
 
 import argparse
-import copy
 import csv
+import json
 import os
 import re
 import shutil
@@ -19,9 +19,18 @@ from pathlib import Path
 
 import nbformat
 
+sys.path.append(str(Path(__file__).parent))  # for whoever loads this file from elsewhere
+
+from handed_in import gather, known_as
+from mending import leave_out, mend, task_of
+
 KEPT = {"tags", "nbgrader", "deletable", "editable"}  # of a cell's metadata
 GRADING = Path("grading")
-PATIENCE = 5  # a submission gets this many times the seconds of a cell, then it is stopped as a whole
+NOTES = "watch.jsonl"  # what minimim.feedback.watch saw
+WATCHED = (
+    '--Execute.extra_arguments=["--ext=minimim.feedback.watch"]',  # so nothing of the submission can run before it
+    "--Execute.interrupt_on_timeout=False",  # a cell can refuse to be interrupted: its answer is left out, and grading begins anew
+)
 
 
 @dataclass
@@ -40,7 +49,7 @@ class Row:
     @property
     def feedback(self) -> str:
         """The page for the student, beside grades.csv."""
-        return f"feedback/{self.student}/{self.problem_set}/{self.problem_set}.html" if self.graded else ""
+        return f"feedback/{known_as(self.student)}/{self.problem_set}/{self.problem_set}.html" if self.graded else ""
 
 
 def main() -> int:
@@ -66,15 +75,15 @@ def problem_sets() -> list[str]:
     return sorted(path.stem for path in Path("solutions").glob("*/*.ipynb") if path.parent.name == path.stem)
 
 
-def nbgrader(*arguments: str, limit: float | None = None) -> str:
-    """Run an nbgrader command, and return what it logged. Raises Mistake with the last line of its log when it fails, and
-    TimeoutExpired after `limit` seconds."""
-    place = {
+def nbgrader(*arguments: str, **place: str) -> str:
+    """Run an nbgrader command, and return what it logged; place: more of its environment. Raises Mistake with the line of its
+    log that says what went wrong when it fails."""
+    place |= {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # it calls alembic by name
         "PYTHONWARNINGS": "ignore",  # it takes a warning in a graded cell for a failure
     }
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    done = subprocess.run(command, env=os.environ | place, capture_output=True, text=True, timeout=limit, check=False)
+    done = subprocess.run(command, env=os.environ | place, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise Mistake(cause(done.stderr))
     return done.stderr
@@ -117,34 +126,34 @@ def grade(folder: str) -> int:
     if not folder:
         raise Mistake("which submissions? make grade FOLDER=where they are")
     found = submissions(Path(folder))
-    sets = sorted({name for _, name, _ in found})
-    releases = {name: register(name) for name in sets}
+    releases = {name: register(name) for name in sorted({name for _, name, _ in found})}
     rows = []
-    for student, name, path in found:
-        row = grade_one(student, name, path, releases[name])
+    for (student, name, path), remarks in found.items():
+        row = Row(student, name, of=sum(points(cell) for cell in releases[name].cells), remarks=[*remarks])
+        grade_one(row, path, releases[name])
         rows.append(row)
         told = f"{row.total:g} of {row.of:g}" + (f", {row.by_hand:g} more to give by hand" if row.by_hand else "")
         print("; ".join([f"{student} {name}: {told}", *row.remarks]), flush=True)
-    for name in {row.problem_set for row in rows if row.graded}:
-        nbgrader("generate_feedback", name, "--force")
-    write(rows, GRADING / "grades.csv")
+        write(rows, GRADING / "grades.csv")
     print(f"{GRADING / 'grades.csv'}: {len(rows)} submissions")
+    for name in sorted({row.problem_set for row in rows if row.graded}):
+        try:
+            nbgrader("generate_feedback", name, "--force")
+        except Mistake as mistake:
+            print(f"{name}: not every page of feedback could be made: {mistake}")
     return int(not all(row.graded for row in rows))
 
 
-def submissions(folder: Path) -> list[tuple[str, str, Path]]:
-    """(student, problem set, file) for every submission. Raises Mistake when there are none."""
+def submissions(folder: Path) -> dict[tuple[str, str, Path], list[str]]:
+    """{(student, problem set, file): remarks} for every submission that is taken; prints a line for everything that is not as
+    it was asked for. Raises Mistake when there are none."""
     if not folder.is_dir():
         raise Mistake(f"there is no folder {folder}: name the one where the submissions are")
-    found = {}
-    for name in problem_sets():
-        for path in [*folder.glob(f"*/{name}.ipynb"), *folder.glob(f"*/{name}/{name}.ipynb")]:
-            student = path.relative_to(folder).parts[0]
-            if not student.startswith(".") and not set(student) & set("*?[]+"):
-                found[student, name] = path
+    found, lines = gather(folder, problem_sets())
+    print(*lines, sep="\n", end="\n" if lines else "", flush=True)
     if not found:
         raise Mistake(f"{folder} holds no STUDENT/psK.ipynb and no STUDENT/psK/psK.ipynb of the sets {', '.join(problem_sets())}")
-    return [(student, name, path) for (student, name), path in sorted(found.items())]
+    return found
 
 
 def register(name: str):
@@ -155,71 +164,48 @@ def register(name: str):
     return nbformat.read(release / name / f"{name}.ipynb", as_version=4)
 
 
-def grade_one(student: str, name: str, path: Path, release) -> Row:
+def grade_one(row: Row, path: Path, release) -> None:
     """Grade one submission. Whatever is wrong with it becomes a remark, and no points."""
-    row = Row(student, name)
-    row.of = sum(points(cell) for cell in release.cells)
+    student, name = known_as(row.student), row.problem_set
     for step in ("submitted", "autograded", "feedback"):
         shutil.rmtree(GRADING / step / student / name, ignore_errors=True)
+    solution = Path("solutions", name, f"{name}.ipynb").resolve()
     try:
         notebook = nbformat.read(path, as_version=4)
-        lost = mend(notebook, release)
+        row.remarks += mend(notebook, release, nbformat.read(solution, as_version=4))
     except Exception:  # noqa: BLE001 (a file may be anything)
         row.remarks.append(f"{path} is not a notebook")
-        return row
-    if lost:
-        row.remarks.append(f"missing cells of the set, put back as handed out: {', '.join(lost)}")
+        return
     submitted = GRADING / "submitted" / student / name / f"{name}.ipynb"
     submitted.parent.mkdir(parents=True)
-    nbformat.write(notebook, submitted)
-    try:
-        nbgrader("autograde", name, f"--student={student}", "--force", limit=PATIENCE * seconds_a_cell())
-    except subprocess.TimeoutExpired:
-        row.remarks.append(f"stopped: it did not end within {PATIENCE * seconds_a_cell():g} s")
-        return row
-    except Mistake as mistake:
-        row.remarks.append(f"not graded: {mistake}")
-        return row
+    notes = (GRADING / NOTES).resolve()
+    late = f"it did not end within {seconds_a_cell():g} s"
+    left_out = []
+    while not row.graded:
+        nbformat.write(notebook, submitted)
+        notes.write_text("")
+        try:
+            nbgrader("autograde", name, f"--student={student}", "--force", *WATCHED, WATCH_SET=str(solution), WATCH_NOTES=str(notes))
+            row.graded = True
+        except Mistake as mistake:
+            running = [text for kind, text in read_notes(notes) if kind == "runs"][-1:]
+            left = leave_out(notebook.cells, release, *running, late) if running and "CellTimeoutError" in str(mistake) else None
+            if not left:
+                row.remarks.append(f"not graded: {mistake}")
+                return
+            left_out.append(left)
+    if not read_notes(notes):
+        row.remarks.append("not watched: what tests stand on may have been replaced")
+    if left_out:
+        row.remarks.append(f"stopped after {seconds_a_cell():g} s, and left out: {', '.join(left_out)}")
+    if replaced := dict.fromkeys(text for kind, text in read_notes(notes) if kind == "replaced"):
+        row.remarks.append(f"replaced by the submission, and put back for the tests: {', '.join(replaced)}")
     read_scores(row)
-    graded = nbformat.read(GRADING / "autograded" / student / name / f"{name}.ipynb", as_version=4)
-    stopped = sum(o.get("ename") == "CellTimeoutError" for cell in graded.cells for o in cell.get("outputs", []))
-    if stopped:
-        row.remarks.append(f"cells stopped after {seconds_a_cell():g} s: {stopped}")
-    row.graded = True
-    return row
 
 
-def mend(notebook, release) -> list[str]:
-    """Give a submission the set's own marks on its cells, and the cells that it has lost; returns their names.
-
-    A lost answer comes back as the stub, so that it earns nothing, and a lost test comes back as it was.
-    """
-    marks = {grade_id(cell): cell.metadata.nbgrader for cell in release.cells if grade_id(cell)}
-    seen: set[str] = set()
-    for cell in reversed(notebook.cells):  # of a cell and its copy, the last counts
-        name = grade_id(cell)
-        cell.metadata.pop("nbgrader", None)
-        if name in marks and name not in seen:
-            cell.metadata["nbgrader"] = copy.deepcopy(marks[name])
-            seen.add(name)
-    lost, place = [], 0
-    for cell in release.cells:
-        name = grade_id(cell)
-        if name in seen:
-            place = next(i for i, mine in enumerate(notebook.cells) if grade_id(mine) == name) + 1
-        elif name:
-            notebook.cells.insert(place, copy.deepcopy(cell))
-            lost.append(name)
-            place += 1
-    for number, cell in enumerate(notebook.cells, start=1):
-        cell["id"] = f"{number:03d}"  # an old notebook has none, and a cell that comes back may have that of another
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return lost
-
-
-def grade_id(cell) -> str | None:
-    """The name by which nbgrader knows a cell."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
+def read_notes(path: Path) -> list[tuple[str, str]]:
+    """What minimim.feedback.watch wrote."""
+    return [tuple(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def points(cell) -> float:
@@ -228,18 +214,12 @@ def points(cell) -> float:
     return float(mark.get("points", 0)) if mark.get("grade") or mark.get("task") else 0.0
 
 
-def task_of(name: str) -> str:
-    """The task that a graded cell belongs to: ps1-3-order → ps1.3, ps1-W1 → ps1.W1."""
-    match = re.match(r"(ps\d+)-([^-]+)", name)
-    return f"{match[1]}.{match[2]}" if match else name
-
-
 def read_scores(row: Row) -> None:
     """Fill in what the gradebook says; points that were given by hand count, and stay when a set is graded anew."""
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{(GRADING / 'gradebook.db').resolve()}") as book:
-        for mine in book.find_submission(row.problem_set, row.student).notebooks:
+        for mine in book.find_submission(row.problem_set, known_as(row.student)).notebooks:
             for grade in mine.grades:
                 waits = grade.auto_score is None and grade.manual_score is None
                 row.by_hand += grade.max_score if waits else 0
