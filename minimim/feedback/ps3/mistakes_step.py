@@ -1,5 +1,4 @@
-"""The mistakes that people make in problem set 3, tasks 4 and 5, the plan and the steps: what a check says of each,
-and a function that makes it.
+"""The mistakes that people make in problem set 3, task 5, the steps: what a check says of each, and a function that makes it.
 
 A mistake that people write in several ways is stated only for the inputs where these ways agree; `only` leaves the rest.
 """
@@ -12,90 +11,28 @@ from torch import Tensor, nn
 
 from minimim.feedback.check import only
 
-# ps3.4
 
-
-def planned(*, climb=None, fade=None, decays=None, stable=True) -> Callable:
-    """A mistake: another climb(s, warmup) or fade(left, fall), left = steps from this one to the end; no plateau (stable);
-    or decays(name, parameter, module that holds it) → whether it decays."""
-
-    def mistaken(model, total, warmup, fall, peak, decay):
-        only(stable or total > warmup + fall)
-        rates = []
-        for s in range(total):
-            rate = peak
-            if s < warmup:
-                rate = peak * (climb(s, warmup) if climb else (s + 1) / warmup)
-            elif (total - s <= fall and fall) or not stable:
-                length = fall if stable else total - warmup
-                rate = peak * (fade(total - s, length) if fade else (total - s) / length)
-            rates.append(rate)
-        chosen = decays or (lambda name, p, holder: type(holder) in (nn.Linear, nn.Conv2d) and name == "weight")
-        held = [(name, p, holder) for holder in model.modules() for name, p in holder.named_parameters(recurse=False)]
-        which = {p: decay * chosen(name, p, holder) for name, p, holder in held}
-        return torch.tensor(rates), torch.tensor([float(which[p]) for p in model.parameters() if p.requires_grad])
-
-    return mistaken
-
-
-def grouped(model, total, warmup, fall, peak, decay):
-    rates, decays = planned()(model, total, warmup, fall, peak, decay)
-    return rates, decays.sort(descending=True).values
-
-
-def frozen_too(model, total, warmup, fall, peak, decay):
-    return planned()(model.requires_grad_(), total, warmup, fall, peak, decay)
-
-
-PLAN = {
-    "the climb begins at 0, and the first step learns nothing: step s climbs to (s + 1) / warmup": planned(
-        climb=lambda s, n: s / n
-    ),
-    "the climb reaches its height one step too late": planned(climb=lambda s, n: (s + 1) / (n + 1)),
-    "the fall ends at 0, and the last step learns nothing: it is at peak / fall": planned(
-        fade=lambda left, n: (left - 1) / n
-    ),
-    "the fall is one step too early: its first step is still at the peak": planned(fade=lambda left, n: left / (n + 1)),
-    "the fall is half a cosine; a straight line was asked for": planned(
-        fade=lambda left, n: (1 + math.cos(math.pi * (n - left) / n)) / 2
-    ),
-    "there is no plateau: the fall begins where the climb ends": planned(stable=False),
-    "everything decays; biases, norms, tokens and positions do not": planned(decays=lambda name, p, holder: True),
-    "all but biases decays; norms, tokens and positions do not": planned(decays=lambda name, p, holder: name != "bias"),
-    "everything with more than one axis decays; tokens, positions and some norms have several too": planned(
-        decays=lambda name, p, holder: p.dim() > 1
-    ),
-    "what decays is chosen by how many axes it has and by the name `weight`; a norm's weight can have several axes": planned(
-        decays=lambda name, p, holder: p.dim() > 1 and name == "weight"
-    ),
-    "the weights of convolutions do not decay, and they should": planned(
-        decays=lambda name, p, holder: type(holder) is nn.Linear and name == "weight"
-    ),
-    "the biases of maps decay, and they should not": planned(
-        decays=lambda name, p, holder: type(holder) in (nn.Linear, nn.Conv2d)
-    ),
-    "nothing decays": planned(decays=lambda name, p, holder: False),
-    "the decays are sorted; they come in the order of model.parameters()": grouped,
-    "frozen parameters are in the list; only those that learn belong there": frozen_too,
-}
-
-
-# ps3.5
-
-
-def every_group(optimizer, rates: list, step: int) -> None:
+def every_group(optimizer, rates: list, step: int, taken: int) -> None:
     """Right."""
     for group in optimizer.param_groups:
         group["lr"] = rates[step]
 
 
-def first_group(optimizer, rates: list, step: int) -> None:
+def first_group(optimizer, rates: list, step: int, taken: int) -> None:
     optimizer.param_groups[0]["lr"] = rates[step]
 
 
-def step_before(optimizer, rates: list, step: int) -> None:
+def step_before(optimizer, rates: list, step: int, taken: int) -> None:
     if step:
-        every_group(optimizer, rates, step - 1)
+        every_group(optimizer, rates, step - 1, taken)
+
+
+def at_the_start(optimizer, rates: list, step: int, taken: int) -> None:
+    every_group(optimizer, rates, 0, taken)
+
+
+def saved_for_later(optimizer, rates: list, step: int, taken: int) -> None:
+    every_group(optimizer, rates, taken, taken)
 
 
 def each_alone(learning: list, max_norm: float) -> Tensor:
@@ -117,6 +54,13 @@ def always(learning: list, max_norm: float) -> Tensor:
     return norm
 
 
+def squared(learning: list, max_norm: float) -> Tensor:
+    norm = nn.utils.get_total_norm([p.grad for p in learning]).square()
+    for p in learning:
+        p.grad.mul_(min(1.0, max_norm / float(norm)))
+    return norm
+
+
 def told_late(learning: list, max_norm: float) -> Tensor:
     nn.utils.clip_grad_norm_(learning, max_norm)
     return nn.utils.get_total_norm([p.grad for p in learning])
@@ -133,9 +77,14 @@ def both_finite(loss: Tensor, norm: Tensor) -> bool:
     return bool(loss.isfinite() and norm.isfinite())
 
 
+def stale(model: nn.Module) -> bool:
+    """Whether gradients are there before the first step."""
+    return any(p.grad is not None for p in model.parameters())
+
+
 def training(
     *,
-    share=lambda errors, hidden, count, places, parts: errors[hidden].sum() / count,
+    share=lambda errors, hidden, count, places, hides: errors[hidden].sum() / count,
     error=lambda x: x.square().mean(-1),
     clear=lambda step, part, good: part == 0,
     clip=nn.utils.clip_grad_norm_,
@@ -143,39 +92,56 @@ def training(
     keep=both_finite,
     otherwise=None,
     at_once=False,
+    by_parts=False,
+    tell=sum,
+    mode=True,
+    renew=lambda model, optimizer: optimizer,
+    undo=False,
 ) -> Callable:
-    """A mistake. share(errors (B, N), hidden, hidden patches of the batch, all of them, parts) → a part's loss;
+    """A mistake. share(errors (B, N), hidden, hidden patches of the batch, all of them, hidden of each part) → a part's loss;
     clear(step, part, whether the step before was taken): when gradients go; keep(loss, norm): whether a step is taken;
-    otherwise(learning): what is done before it is taken all the same, or "stop"; at_once: a step after each part."""
+    otherwise(learning): what is done before it is taken all the same, or "stop", or "forget"; at_once: a step after each
+    part; by_parts: clipping after each part; tell(losses of the parts) → the loss that is returned; mode: train or eval;
+    renew(model, optimizer) → the optimiser that is used; undo: weights that are not finite go back to what they were."""
 
     def mistaken(model, optimizer, batches, rates, max_norm):
         only(not at_once or all(len(parts) > 1 for parts in batches))
+        model.train(mode)
+        optimizer = renew(model, optimizer)
         learning = [p for group in optimizer.param_groups for p in group["params"]]
-        losses, norms, good = [], [], True
+        losses, norms, good, taken = [], [], True, 0
         for step, parts in enumerate(batches):
             count, places = (sum(int(x.sum()) for x in xs) for xs in zip(*((h, h | True) for *_, h in parts), strict=True))
-            loss = 0.0
+            shares = []
             for number, (patches, target, hidden) in enumerate(parts):
                 if clear(step, number, good):
                     optimizer.zero_grad()
-                mine = share(error(model(patches, hidden) - target), hidden, count, places, len(parts))
-                mine.backward()
-                loss = loss + mine.detach()
-                if at_once and number + 1 < len(parts):
-                    every_group(optimizer, rates, step)
+                shares.append(share(error(model(patches, hidden) - target), hidden, count, places, [h for *_, h in parts]))
+                shares[-1].backward()
+                last = number + 1 == len(parts)
+                if (at_once or by_parts) and not last:
                     clip(learning, max_norm)
+                if at_once and not last:
+                    every_group(optimizer, rates, step, taken)
                     optimizer.step()
                     optimizer.zero_grad()
-            norms.append(clip(learning, max_norm))
-            losses.append(loss)
-            give(optimizer, rates, step)
-            good = keep(loss, norms[-1])
+            loss, norm = sum(x.detach() for x in shares), clip(learning, max_norm)
+            good = keep(loss, norm)
+            if good or otherwise != "forget":
+                losses.append(tell([x.detach() for x in shares]))
+                norms.append(norm)
             if not good and otherwise == "stop":
                 break
-            if not good and otherwise:
+            if not good and callable(otherwise):
                 otherwise(learning)
-            if good or otherwise:
+            give(optimizer, rates, step, taken)
+            before = [p.detach().clone() for p in learning]
+            if good or callable(otherwise):
                 optimizer.step()
+                taken += 1
+            if undo and not all(p.isfinite().all() for p in learning):
+                for p, old in zip(learning, before, strict=True):
+                    p.data = old
         return torch.stack(losses), torch.stack(norms)
 
     return mistaken
@@ -186,55 +152,86 @@ def zeroed(learning: list) -> None:
         p.grad = torch.zeros_like(p)
 
 
+def good_steps_alone(model, optimizer, batches, rates, max_norm):
+    """Gradients go after a step that was taken, and stay after one that was left out."""
+    only(not stale(model))
+    return training(clear=lambda step, part, good: part == 0 and good)(model, optimizer, batches, rates, max_norm)
+
+
 def finite_part(share: Callable) -> Callable:
     """A mistake in the loss, where each part hides something."""
 
-    def stated(errors, hidden, count, places, parts):
+    def stated(errors, hidden, count, places, hides):
         only(bool(hidden.any()))
-        return share(errors, hidden, count, places, parts)
+        return share(errors, hidden, count, places, hides)
 
     return stated
 
 
 TRAIN = {
     "each part counts the same; one that hides more counts more: divide by the count of the whole batch": training(
-        share=finite_part(lambda errors, hidden, count, places, parts: errors[hidden].mean() / parts)
+        share=finite_part(lambda errors, hidden, count, places, hides: errors[hidden].mean() / len(hides))
     ),
     "the means of the parts are added up: divide by the count of the whole batch": training(
-        share=finite_part(lambda errors, hidden, count, places, parts: errors[hidden].mean())
+        share=finite_part(lambda errors, hidden, count, places, hides: errors[hidden].mean())
     ),
     "a part that hides nothing gives NaN, 0 / 0, and its step is lost": training(
-        share=lambda errors, hidden, count, places, parts: errors[hidden].mean() * hidden.sum() / count
+        share=lambda errors, hidden, count, places, hides: errors[hidden].mean() * hidden.sum() / count
+    ),
+    "each image counts the same, as in ps3.3; here each hidden patch of the batch does": training(
+        share=lambda errors, hidden, count, places, hides: (
+            ((errors * hidden).sum(1) / hidden.sum(1).clamp(min=1)).sum() / sum(h.any(1).sum() for h in hides)
+        )
     ),
     "the sum is divided by all patches; by the hidden ones alone": training(
-        share=lambda errors, hidden, count, places, parts: errors[hidden].sum() / places
+        share=lambda errors, hidden, count, places, hides: errors[hidden].sum() / places
     ),
     "the sum is not divided by the number of hidden patches": training(
-        share=lambda errors, hidden, count, places, parts: errors[hidden].sum()
+        share=lambda errors, hidden, count, places, hides: errors[hidden].sum()
     ),
-    "visible patches are scored as well": training(share=lambda errors, hidden, count, places, parts: errors.sum() / places),
+    "visible patches are scored as well": training(share=lambda errors, hidden, count, places, hides: errors.sum() / places),
     "hidden is read upside down: True is hidden, and scored": training(
-        share=lambda errors, hidden, count, places, parts: errors[~hidden].sum() / count
+        share=lambda errors, hidden, count, places, hides: errors[~hidden].sum() / count
     ),
     "the squares of a patch are summed; their mean over T was asked for": training(error=lambda x: x.square().sum(-1)),
     "the error is the absolute one; the squared one was asked for": training(error=lambda x: x.abs().mean(-1)),
     "gradients of the step before are still there: zero_grad at the start of each step": training(
         clear=lambda step, part, good: False
     ),
-    "a step that was left out leaves its gradients to the next": training(clear=lambda step, part, good: part == 0 and good),
+    "gradients that were there before the first step count in it: zero_grad at the start of each step, not only at its end": (
+        training(clear=lambda step, part, good: part == 0 and step > 0)
+    ),
+    "a step that was left out leaves its gradients to the next: zero_grad at the start of each step": good_steps_alone,
     "only the last part teaches: zero_grad once a step, and not before each part": training(clear=lambda *_: True),
     "the optimiser takes a step after each part; a batch is one step": training(at_once=True),
+    "clipping comes after each part; it comes once a step, when the gradients of all parts are there": training(
+        by_parts=True
+    ),
     "gradients are not clipped": training(clip=lambda learning, max_norm: nn.utils.clip_grad_norm_(learning, math.inf)),
     "each parameter is clipped by its own norm; there is one norm for all together": training(clip=each_alone),
     "single values are clipped; it is the norm of all gradients together that may not exceed max_norm": training(
         clip=each_value
     ),
     "gradients shorter than max_norm are made longer; they stay as they are": training(clip=always),
+    "the norm is the root of the sum of squares, and yours has no root": training(clip=squared),
     "the norm that you return is that after clipping; the one before was asked for": training(clip=told_late),
     "only the first group of parameters gets the rate": training(give=first_group),
     "a step takes the rate of the step before: set it before optimizer.step()": training(give=step_before),
-    "the rates are not used": training(give=lambda optimizer, rates, step: None),
+    "the rate is set once, to the first; each step has its own": training(give=at_the_start),
+    "a step that is left out passes its rate on to the next; rates[s] belongs to batches[s], taken or not": training(
+        give=saved_for_later
+    ),
+    "the rates are not used": training(give=lambda optimizer, rates, step, taken: None),
     "a step that is not finite is taken all the same": training(otherwise=lambda learning: None),
+    "the weights are put back after a step that is not finite, but the optimiser remembers it: do not call step() at all": (
+        training(otherwise=lambda learning: None, undo=True)
+    ),
+    "only a loss of NaN is looked for; a loss of ∞ and a norm that is not finite leave a step out, too": training(
+        keep=lambda loss, norm: not loss.isnan()
+    ),
+    "a step with an infinite norm is taken: look for ∞ as well as for NaN, as torch.isfinite does": training(
+        keep=lambda loss, norm: not (loss.isnan() or norm.isnan())
+    ),
     "a step whose loss is finite and whose gradient is not is taken": training(
         keep=lambda loss, norm: bool(loss.isfinite())
     ),
@@ -245,4 +242,14 @@ TRAIN = {
         clip=what_is_finite, keep=lambda loss, norm: True
     ),
     "training ends at a step that is not finite; the next ones are to be taken": training(otherwise="stop"),
+    "a step that is left out is missing in losses and norms; they have a number for every step": training(
+        otherwise="forget"
+    ),
+    "the loss that you return is that of the last part; that of the whole batch was asked for": training(
+        tell=lambda shares: shares[-1]
+    ),
+    "an optimiser of your own takes the steps; use the one that is given, with its groups and settings": training(
+        renew=lambda model, optimizer: torch.optim.AdamW(model.parameters())
+    ),
+    "the model is put into eval mode; leave it in the mode in which it comes": training(mode=False),
 }

@@ -49,17 +49,17 @@ def image_loss(prediction: Tensor, target: Tensor, hidden: Tensor, weights: Tens
 
 
 def plan(model: nn.Module, total: int, warmup: int, fall: int, peak: float, decay: float) -> tuple[Tensor, Tensor]:
-    """A step's rate by the stretch that it lies in; a parameter decays if it is the matrix of a map."""
+    """A step's rate by the stretch that it lies in; a parameter decays if it is the weight of a map."""
     climbing = [peak * (s + 1) / warmup for s in range(warmup)]
     falling = [peak * left / fall for left in range(fall, 0, -1)]
     rates = climbing + [peak] * (total - warmup - fall) + falling
-    maps = [module.weight for module in model.modules() if type(module) in (nn.Linear, nn.Conv2d)]
+    maps = [module.weight for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     decays = [decay if any(p is weight for weight in maps) else 0.0 for p in model.parameters() if p.requires_grad]
     return torch.tensor(rates), torch.tensor(decays)
 
 
-def train(model: nn.Module, optimizer: torch.optim.AdamW, batches: list, rates: list, max_norm: float):
-    """Whole batches, patch by patch, and AdamW by hand: its average of gradients, of their squares, and how many."""
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, batches: list, rates: list, max_norm: float):
+    """Whole batches, patch by patch, and plain SGD or AdamW by hand: its average of gradients, of their squares, and how many."""
     learning = [(p, group) for group in optimizer.param_groups for p in group["params"]]
     memory = [(torch.zeros_like(p), torch.zeros_like(p), 0) for p, _ in learning]
     losses, norms = [], []
@@ -77,6 +77,9 @@ def train(model: nn.Module, optimizer: torch.optim.AdamW, batches: list, rates: 
             with torch.no_grad():
                 for n, (p, group) in enumerate(learning):
                     slope = slopes[n] * min(1.0, max_norm / float(norm))
+                    if isinstance(optimizer, torch.optim.SGD):
+                        p.sub_(rate * slope)
+                        continue
                     memory[n] = adamw(p, slope, *memory[n], rate, group["betas"], group["eps"], group["weight_decay"])
     return torch.stack(losses), torch.stack(norms)
 
