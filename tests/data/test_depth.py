@@ -2,11 +2,14 @@
 
 import re
 import struct
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from helpers import TOP
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -211,6 +214,13 @@ def test_of_a_film_the_first_picture_is_taken(tmp_path):
 def test_drawings_tables_and_films_are_no_pictures():
     assert not {".pdf", ".mpg", ".h5", ".hdf", ".eps", ".ps", ".wmf", ".grib", ".fits", ".txt", ".csv", ".json", ".xml", ".npy", ".mp4"} & endings()
     assert {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"} <= endings()  # as torchvision's folders have them
+
+
+@pytest.mark.slow
+def test_a_process_that_has_opened_no_picture_knows_its_endings():
+    code = "from minimim.data.decode import endings; print(*endings())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TOP)
+    assert {".jpg", ".png", ".gif", ".tif", ".jp2", ".bmp"} <= {*told.stdout.split()}
 
 
 def test_a_plugin_that_is_registered_counts(monkeypatch):
