@@ -409,6 +409,11 @@ def real_by_meshgrid(images, patch_size):
     return patches, patchify(inside.expand(len(images), -1, -1, -1), patch_size)
 
 
+def marked(images, patch_size, border):
+    down, right = need(images, patch_size)
+    return patchify(F.pad(images, (0, right, 0, down), value=border), patch_size)[..., :: images.shape[1]] != border
+
+
 def marked_by_minus_one(images, patch_size):
     down, right = need(images, patch_size)
     patches = patchify(F.pad(images, (0, right, 0, down), value=-1.0), patch_size)
@@ -497,6 +502,11 @@ def multiplied(tokens, hidden, mask_token):
     return take(tokens, place) * (~hidden)[..., None] + mask_token * hidden[..., None]
 
 
+def where_nothing_stands(tokens, hidden, mask_token):
+    out = ragged_by_gather(tokens, hidden, torch.zeros_like(mask_token))
+    return torch.where((out == 0).all(-1, keepdim=True), mask_token, out)
+
+
 @torch.no_grad()
 def without_a_graph(tokens, hidden, mask_token):
     return ragged_by_gather(tokens, hidden, mask_token)
@@ -560,6 +570,12 @@ def once_sorted(noise, overlap):
     return order >= keep, (order < keep - overlap) | (order >= 2 * keep - overlap)
 
 
+def views_by_numbers(noise, overlap):
+    """Right only where no two samples hold the same number."""
+    keep, line = noise.shape[1] // 4, noise.sort(1).values
+    return tuple(~torch.isin(noise, line[:, a : a + keep].flatten()) for a in (0, keep - overlap))
+
+
 WRONG = {
     "ps1.1": [
         (cut("b (n t) c (r p) (s q) -> b (n r s) (c t p q)"), "(c, t, p, q) order"),
@@ -589,6 +605,7 @@ WRONG = {
         (real_if_positive, "a pixel of 0 or below is real too"),
         (real_by_meshgrid, "rows and columns changed round"),
         (marked_by_minus_one, "values differ"),
+        (lambda images, patch_size: (border_by_pad(images, patch_size)[0], marked(images, patch_size, 3.0)), "values differ"),
         (lambda images, patch_size: (border_by_pad(images, patch_size)[0], real_if_positive(images + 9, patch_size)[1] | True), "True everywhere"),
         (without_second_remainder, "P − H % P is P there"),
         (top_left, "at the top and left"),
@@ -613,6 +630,7 @@ WRONG = {
         (lambda noise, visible: rows_by_ranks(noise, visible).unflatten(1, noise.shape[1:]).mT.flatten(1), "column by column"),
         (lambda noise, visible: (noise.argsort(0).argsort(0) >= visible).flatten(1), "the noise of all samples is ranked together"),
         (lambda noise, visible: rows_all_at_once(noise, visible), "values differ"),
+        (lambda noise, visible: ~torch.isin(noise, noise.sort(-1).values[..., :visible].flatten()).flatten(1), "values differ"),
         (lambda noise, visible: rows_by_ranks(-noise, visible), "the highest noise stays visible"),
         (lambda noise, visible: ~rows_by_ranks(-noise, visible), "`visible` patches of a row are hidden"),
         (lambda noise, visible: (noise.argsort(1).argsort(1) >= visible).flatten(1), "right in each column"),
@@ -627,6 +645,7 @@ WRONG = {
         (uniform_restore, "the padding has come back as patches"),
         (shuffled_once, "argsort once gives the order, not the ranks"),
         (ragged_by_matrix, "a matrix of 0 and 1, which multiplies the padding by 0"),
+        (where_nothing_stands, "values differ"),
         (multiplied, "at hidden places a token or padding is multiplied by 0"),
         (lambda tokens, hidden, mask_token: ragged_by_gather(tokens.detach(), hidden, mask_token), "no gradient reaches tokens"),
         (lambda tokens, hidden, mask_token: ragged_by_gather(tokens, hidden, mask_token.data), "no gradient reaches mask_token"),
@@ -663,6 +682,7 @@ WRONG = {
         (view_pairs(lambda r, k, o: r <= k, lambda r, k, o: (r >= k - o) & (r < 2 * k - o)), "result 1 of 2"),
         (lambda noise, overlap: views_by_ranks(noise, overlap)[::-1], "result 1 of 2"),
         (lambda noise, overlap: views_by_ranks(noise.sort(1).values, overlap), "values differ"),
+        (views_by_numbers, "result 1 of 2"),
         (lambda noise, overlap: views_by_ranks(noise, overlap)[:1], "2 results were asked for"),
         (lambda noise, overlap: views_by_ranks(-noise, overlap), "the order runs from the lowest"),
         (lambda noise, overlap: tuple(mask.int() for mask in views_by_ranks(noise, overlap)), "result 1 of 2: a 0/1 mask"),

@@ -25,6 +25,11 @@ def unlike(*shape: int) -> Tensor:
     return 200 * random(*shape, seed=9) - 100 - 300 * torch.arange(shape[1]).view(-1, *[1] * (len(shape) - 2))
 
 
+def shuffled(*shape: int) -> Tensor:
+    """Whole numbers without order along every row, from 0 in the first, from 1 in the second: rows share most numbers."""
+    return random(*shape, seed=4).argsort(-1).contiguous() + torch.arange(float(shape[-2])).unsqueeze(1)
+
+
 # ps1.1
 
 
@@ -120,6 +125,7 @@ def noise_grids() -> Iterable[tuple[str, Arguments]]:
     yield "one visible patch in a row", {"noise": random(2, 8, 8), "visible": 1}
     yield "a grid of 1×9", {"noise": random(4, 1, 9), "visible": 4}
     yield "rows that stay whole", {"noise": random(2, 3, 4), "visible": 4}
+    yield "rows of whole numbers that share most of them", {"noise": shuffled(2, 4, 5), "visible": 2}
     yield "noise that is negative or large, and lower from row to row", {"noise": unlike(2, 3, 5), "visible": 3}
 
 
@@ -162,6 +168,8 @@ def ragged_batches() -> Iterable[tuple[str, Arguments]]:
     extremes = ragged(3, 6, 4, spare=6, seed=7)
     extremes["hidden"][0], extremes["hidden"][1] = True, False
     yield "a sample that is hidden whole, and one that is not hidden at all", extremes
+    whole = ragged(3, 8, 2, seed=13)
+    yield "tokens of whole numbers, zeros among them", whole | {"tokens": (3 * whole["tokens"]).floor()}
     for words, padding in (("NaN", torch.nan), ("infinite", torch.inf)):
         spoilt = ragged(4, 8, 3, spare=2, seed=11)
         spoilt["hidden"][0] = True
@@ -205,6 +213,7 @@ def overlaps() -> Iterable[tuple[str, Arguments]]:
     yield "20 patches, all that is visible shared", {"noise": random(4, 20), "overlap": 5}
     yield "4 patches, none shared", {"noise": random(5, 4), "overlap": 0}
     yield "64 patches of which ten are shared", {"noise": random(2, 64), "overlap": 10}
+    yield "samples of whole numbers that share most of them", {"noise": shuffled(3, 12), "overlap": 1}
     yield (
         "noise that is negative or large",
         {"noise": unlike(2, 12)[:, torch.randperm(12, generator=seeded())], "overlap": 2},
