@@ -3,6 +3,8 @@
 An MAE of this library, and Hugging Face's and timm's models on the very same tensors.
 """
 
+from functools import partial
+
 import torch
 from helpers import build, calls, generator
 
@@ -161,3 +163,36 @@ def fresh_mae(**more):
     """Another MAE of the same sizes, with weights of its own."""
     torch.manual_seed(1)
     return create("mae", **{"image_size": 16, "patch_size": 4, **more}).eval()
+
+
+def bare(weights):
+    """As Hugging Face's encoder alone spells them."""
+    return {n.removeprefix("vit."): t for n, t in weights.items() if n.startswith("vit.")}
+
+
+SPELLINGS = {  # spelling: (how, whose, whether it has a decoder)
+    "official MAE": (official, "official MAE", True),
+    "timm": (timm, "timm", False),
+    **{f"Hugging Face {s}": (partial(hugging_face, spelling=s), "Hugging Face", True) for s in ("in memory", "on disk", "of old")},
+    **{
+        f"Hugging Face's encoder {s}": (lambda m, s=s: bare(hugging_face(m, s)), "Hugging Face", False)
+        for s in ("in memory", "on disk")
+    },
+}
+
+
+def assert_same(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        assert torch.equal(one[name], two[name]), name
+
+
+def missing(weights, name):
+    return {n: t for n, t in weights.items() if n != name}
+
+
+def with_learnt_positions(method):
+    """The same MAE with tables of positions of which nobody can tell the grid."""
+    for part in (method.encoder, method.decoder):
+        part.pos_embed.data = torch.randn(part.pos_embed.shape, generator=generator())
+    return method

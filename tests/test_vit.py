@@ -77,6 +77,29 @@ def test_layers_and_attention_come_when_asked_for():
     assert torch.equal(last, also_last) and not torch.equal(last, full.attention)
 
 
+def test_one_word_is_wanted_as_well_as_several():
+    model = vit()
+    assert torch.equal(model(images(), want="attention").attention, model(images(), want=("attention",)).attention)
+    assert len(model(images(), want="layers").layers) == 4 and model(images(), want="layers").attention is None
+    assert torch.equal(model(images(), want=["attention:-2"]).attention, model(images(), want="attention:2").attention)
+
+
+@pytest.mark.parametrize("want, says", [
+    ("atention", "did you mean 'attention'"),
+    (("layers", "layer"), "did you mean 'layers'"),
+    ("layers:2", "unknown thing to want"),
+    ("attentions", "unknown thing to want"),
+    ("attention:4", "layer 4 is not there"),
+    ("attention:-5", "layer -5 is not there"),
+    ("attention:x", "by its number"),
+    ("attention:1.5", "by its number"),
+    (("attention:1", "attention:2"), "one attention map at a time"),
+])  # fmt: skip
+def test_what_is_not_there_is_not_wanted_in_silence(want, says):
+    with pytest.raises(UserError, match=says):
+        vit()(images(), want=want)
+
+
 def test_features_pool_what_the_forward_gives():
     model = vit()
     encoded = model(images(), want=("layers",))
@@ -92,6 +115,9 @@ def test_features_refuse_what_is_not_there():
         vit(cls=False).features(images(), pool="cls")
     with pytest.raises(UserError, match="did you mean 'mean'"):
         vit().features(images(), pool="maen")
+    for layer in ("last", 1.5, None):
+        with pytest.raises(UserError, match=f"layer {layer} is not there"):
+            vit().features(images(), layer=layer)
 
 
 def test_raw_images_are_normalised_and_floats_are_not():
@@ -136,4 +162,8 @@ def test_drop_path_grows_with_depth():
 def test_unknown_sizes_suggest_the_near_one():
     with pytest.raises(UserError, match="did you mean 'small'"):
         vit(size="smal")
+    with pytest.raises(UserError, match="3 heads"):
+        vit(size=(128, 4, 3))
+    with pytest.raises(UserError, match="three numbers"):
+        vit(size=(128, 4))
     assert set(SIZES) == {"micro", "tiny", "small", "base", "large", "huge"}

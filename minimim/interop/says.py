@@ -43,9 +43,12 @@ def stated(about) -> dict:
     says = {}
     for name, value in about.items() if isinstance(about, dict) else ():
         word, kinds = STATED.get(name, (None, ()))
-        numbers = value if isinstance(value, list | tuple) and value else [value]
-        if all(type(each) in kinds for each in numbers):
-            says[word] = tuple(value) if isinstance(value, list | tuple) else value
+        many = isinstance(value, list | tuple)
+        right = word in ("mean", "std") or (word == "image_size" and len(value) in (2, 3)) if many else word not in ("mean", "std")
+        if right and all(type(each) in kinds for each in (value if many else [value])):
+            says[word] = tuple(value) if many else value
+    if isinstance(says.get("image_size"), tuple):
+        says["image_size"] = says["image_size"][-2:]  # timm's is (C, H, W)
     return says
 
 
@@ -68,6 +71,4 @@ def stated_beside(path: Path) -> dict:
         says |= stated(about)
         if isinstance(about, dict):
             says |= stated(about.get("pretrained_cfg"))  # timm's
-    if len(says.get("image_size") or ()) == 3:
-        says["image_size"] = says["image_size"][1:]  # timm's is (C, H, W)
     return says

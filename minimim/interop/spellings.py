@@ -31,7 +31,7 @@ HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"\.output\.dense\.", ".mlp.fc2."),
 ]
 WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")  # anywhere in a name
-FIRST = re.compile(r"^((?:.*\.)??)(patch_embed\.proj|(vit\.)?embeddings\.patch_embeddings\.projection)\.weight$")
+FIRST = re.compile(r"^((?:.*?\.)??)(patch_embed\.proj|(vit\.)?embeddings\.patch_embeddings\.projection)\.weight$")
 USUAL = (  # of several encoders in one file, the one that is evaluated: in DINO and iBOT, I-JEPA, MoCo v3; and averages
     "teacher", "target_encoder", "base_encoder", "model_ema", "state_dict_ema", "ema",
 )  # fmt: skip

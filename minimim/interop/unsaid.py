@@ -42,8 +42,11 @@ class Known:
 
 
 def sides(image_size) -> tuple[int, int] | None:
-    """An image size, one side or (H, W), as (H, W); None for nothing."""
-    return (image_size, image_size) if isinstance(image_size, int) else image_size and tuple(image_size)
+    """An image size, one side or (H, W), as (H, W); None for nothing. Raises UserError for anything else."""
+    both = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if both is not None and not (isinstance(both, list | tuple) and len(both) == 2 and all(isinstance(side, int) for side in both)):
+        raise UserError(f"image_size is one side or (H, W), in pixels, not {image_size}")
+    return both and tuple(both)
 
 
 def grid_from_table(table: Tensor) -> tuple[int, int] | None:

@@ -1,0 +1,70 @@
+"""Exported and traced once, with a batch of two, encoders and the whole MAE serve batches of any size."""
+
+import pytest
+import torch
+from helpers import build, generator, images, raw
+from torch import nn
+
+from minimim.methods import names
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, of what will change there
+
+
+class Features(nn.Module):
+    """An encoder's features as a module, which is what torch takes."""
+
+    def __init__(self, encoder, **how):
+        super().__init__()
+        self.encoder, self.how = encoder, how
+
+    def forward(self, x):
+        return self.encoder.features(x, **self.how)
+
+
+class Step(nn.Module):
+    """A method's loss and prediction as tensors, under a noise that is given."""
+
+    def __init__(self, method):
+        super().__init__()
+        self.method = method
+
+    def forward(self, x, noise):
+        output = self.method(x, noise=noise)
+        return output.loss, output.prediction, output.mask
+
+
+def with_a_free_batch(module, how, *example):
+    """The module after export or trace, for another batch than the example's."""
+    if how == "trace":
+        return torch.jit.trace(module, example)
+    batch = torch.export.Dim("batch")
+    return torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example)).module()
+
+
+ENCODERS = [("mae", {}), ("mae", {"pool": "cls"}), ("mae", {"pool": "patches", "layer": 1}), *[(name, {}) for name in names()[1:]]]
+
+
+@pytest.mark.parametrize("how", ["export", "trace"])
+@pytest.mark.parametrize("name, more", ENCODERS)
+def test_features_are_exported_with_a_free_batch(name, more, how):
+    module = Features(build(name).eval().encoder, **more)
+    served = with_a_free_batch(module, how, images(2))
+    for batch in (1, 5):
+        torch.testing.assert_close(served(images(batch)), module(images(batch)))
+
+
+@pytest.mark.parametrize("how", ["export", "trace"])
+def test_bytes_are_normalised_inside(how):
+    module = Features(build("mae").eval().encoder)
+    served = with_a_free_batch(module, how, raw(2))
+    torch.testing.assert_close(served(raw(5)), module(raw(5)))
+
+
+@pytest.mark.parametrize("how", ["export", "trace"])
+@pytest.mark.parametrize("name, more", [("mae", {}), ("mae", {"cls": False}), ("simmim", {})])
+def test_a_whole_method_is_exported_with_a_free_batch(name, more, how):
+    module = Step(build(name, **more).eval())
+    noise = torch.rand(5, 16, generator=generator())
+    served = with_a_free_batch(module, how, images(2), noise[:2])
+    for mine, theirs in zip(served(images(5), noise), module(images(5), noise), strict=True):
+        torch.testing.assert_close(mine, theirs)
