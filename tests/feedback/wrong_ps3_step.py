@@ -140,11 +140,14 @@ def train_with(
     bad=None,
     early=False,
     often=False,
+    late=False,
+    drop=False,
     stop=False,
     after=None,
 ):
     """The plain loop with one thing changed. part(errors (B, N), hidden, parts) → loss of a part; bad(model): what is done
-    in place of leaving a step out; early: a step after each part; often: clipping after each part; after(model): at the end."""
+    in place of leaving a step out; early: a step after each part; often: clipping after each part; late: zero_grad just before the
+    step; drop: parts that are not finite are passed over; after(model): at the end."""
 
     def answer(model, optimizer, batches, rates, max_norm):
         losses, norms = [], []
@@ -157,6 +160,8 @@ def train_with(
                     optimizer.zero_grad()
                 errors = (model(seen, hidden) - target).square().mean(-1)
                 x = part(errors, hidden, parts) if part else errors[hidden].sum() / counted(parts)
+                if drop and not x.isfinite():
+                    continue
                 x.backward()
                 loss = loss + x.detach()
                 if often and hidden is not parts[-1][2]:
@@ -174,6 +179,8 @@ def train_with(
                 break
             if not taken and bad:
                 bad(model)
+            if late:
+                optimizer.zero_grad()
             if taken or bad:
                 rate(optimizer, r)
                 optimizer.step()
@@ -247,6 +254,14 @@ def train_step_of_the_library(model, optimizer, batches, rates, max_norm):
 
 def train_losses_alone(model, optimizer, batches, rates, max_norm):
     return train_plain(model, optimizer, batches, rates, max_norm)[0]
+
+
+def clip_by_axes(parameters, max_norm):
+    """Weights and biases apart."""
+    many, one = [], []
+    for p in parameters:
+        (many if p.ndim > 1 else one).append(p)
+    return torch.stack([nn.utils.clip_grad_norm_(group, max_norm) for group in (many, one)]).norm()
 
 
 def clip_the_square(parameters, max_norm):
@@ -405,6 +420,9 @@ WRONG = {
         ("2 results were asked for, in a tuple", train_losses_alone),
         ("gradients that were there before the first step count in it", train_with(fresh="end")),
         ("clipping comes after each part", train_with(often=True)),
+        ("each group of parameters is clipped", train_with(clip=clip_by_axes)),
+        ("emptied between backward and the step", train_with(fresh="never", late=True)),
+        ("only the part that is not finite is left out", train_with(drop=True)),
         ("the norm is the root of the sum of squares", train_with(clip=clip_the_square)),
         ("each image counts the same, as in ps3.3", train_with(part=each_image_alike)),
         ("the rate is set once", train_at_one_rate),

@@ -40,6 +40,12 @@ def each_alone(learning: list, max_norm: float) -> Tensor:
     return torch.stack(norms).norm()
 
 
+def each_group(learning: list, max_norm: float) -> Tensor:
+    """The groups are the weights and the biases here."""
+    groups = [[p for p in learning if (p.dim() > 1) == is_weight] for is_weight in (True, False)]
+    return torch.stack([nn.utils.clip_grad_norm_(group, max_norm) for group in groups]).norm()
+
+
 def each_value(learning: list, max_norm: float) -> Tensor:
     norm = nn.utils.get_total_norm([p.grad for p in learning])
     nn.utils.clip_grad_value_(learning, max_norm)
@@ -97,12 +103,15 @@ def training(
     mode=True,
     renew=lambda model, optimizer: optimizer,
     undo=False,
+    drop=False,
+    late=False,
 ) -> Callable:
     """A mistake. share(errors (B, N), hidden, hidden patches of the batch, all of them, hidden of each part) → a part's loss;
     clear(step, part, whether the step before was taken): when gradients go; keep(loss, norm): whether a step is taken;
     otherwise(learning): what is done before it is taken all the same, or "stop", or "forget"; at_once: a step after each
     part; by_parts: clipping after each part; tell(losses of the parts) → the loss that is returned; mode: train or eval;
-    renew(model, optimizer) → the optimiser that is used; undo: weights that are not finite go back to what they were."""
+    renew(model, optimizer) → the optimiser that is used; undo: weights that are not finite go back to what they were;
+    drop: a part that is not finite is passed over; late: gradients are emptied just before the step."""
 
     def mistaken(model, optimizer, batches, rates, max_norm):
         only(not at_once or all(len(parts) > 1 for parts in batches))
@@ -117,6 +126,9 @@ def training(
                 if clear(step, number, good):
                     optimizer.zero_grad()
                 shares.append(share(error(model(patches, hidden) - target), hidden, count, places, [h for *_, h in parts]))
+                if drop and not shares[-1].isfinite():
+                    shares.pop()
+                    continue
                 shares[-1].backward()
                 last = number + 1 == len(parts)
                 if (at_once or by_parts) and not last:
@@ -135,6 +147,8 @@ def training(
             if not good and callable(otherwise):
                 otherwise(learning)
             give(optimizer, rates, step, taken)
+            if late:
+                optimizer.zero_grad()
             before = [p.detach().clone() for p in learning]
             if good or callable(otherwise):
                 optimizer.step()
@@ -201,6 +215,9 @@ TRAIN = {
     "gradients that were there before the first step count in it: zero_grad at the start of each step, not only at its end": (
         training(clear=lambda step, part, good: part == 0 and step > 0)
     ),
+    "gradients are emptied between backward and the step, so that nothing is learnt; empty them before the first part": training(
+        clear=lambda *_: False, late=True
+    ),
     "a step that was left out leaves its gradients to the next: zero_grad at the start of each step": good_steps_alone,
     "only the last part teaches: zero_grad once a step, and not before each part": training(clear=lambda *_: True),
     "the optimiser takes a step after each part; a batch is one step": training(at_once=True),
@@ -209,6 +226,7 @@ TRAIN = {
     ),
     "gradients are not clipped": training(clip=lambda learning, max_norm: nn.utils.clip_grad_norm_(learning, math.inf)),
     "each parameter is clipped by its own norm; there is one norm for all together": training(clip=each_alone),
+    "each group of parameters is clipped by its own norm; there is one norm for all together": training(clip=each_group),
     "single values are clipped; it is the norm of all gradients together that may not exceed max_norm": training(
         clip=each_value
     ),
@@ -240,6 +258,9 @@ TRAIN = {
     ),
     "what is not finite in a gradient is set to 0, and the step taken; the whole step was to be left out": training(
         clip=what_is_finite, keep=lambda loss, norm: True
+    ),
+    "only the part that is not finite is left out, and a step is taken with the others; the whole step is to be left out": (
+        training(drop=True)
     ),
     "training ends at a step that is not finite; the next ones are to be taken": training(otherwise="stop"),
     "a step that is left out is missing in losses and norms; they have a number for every step": training(
