@@ -29,7 +29,7 @@ GRADING = Path("grading")
 NOTES = "watch.jsonl"  # what minimim.feedback.watch saw
 WATCHED = (
     '--Execute.extra_arguments=["--ext=minimim.feedback.watch"]',  # so nothing of the submission can run before it
-    "--Execute.interrupt_on_timeout=False",  # a cell can refuse to be interrupted: its answer is left out, and grading begins anew
+    "--Execute.interrupt_on_timeout=False",  # a cell can refuse that: its answer is left out, and grading begins anew
 )
 
 
@@ -75,18 +75,22 @@ def problem_sets() -> list[str]:
     return sorted(path.stem for path in Path("solutions").glob("*/*.ipynb") if path.parent.name == path.stem)
 
 
-def nbgrader(*arguments: str, **place: str) -> str:
+def nbgrader(*arguments: str, limit: float | None = None, **place: str) -> str:
     """Run an nbgrader command, and return what it logged; place: more of its environment. Raises Mistake with the line of its
-    log that says what went wrong when it fails."""
+    log that says what went wrong when it fails, or when it takes more than `limit` seconds."""
     place |= {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # it calls alembic by name
         "PYTHONWARNINGS": "ignore",  # it takes a warning in a graded cell for a failure
     }
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    done = subprocess.run(command, env=os.environ | place, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
+    try:
+        done = subprocess.run(command, env=os.environ | place, timeout=limit, capture_output=True, check=False)
+    except subprocess.TimeoutExpired:
+        raise Mistake(f"it did not end within {limit:g} s") from None
+    log = done.stderr.decode("utf-8", "replace")
     if done.returncode:
-        raise Mistake(cause(done.stderr))
-    return done.stderr
+        raise Mistake(cause(log))
+    return log
 
 
 def cause(log: str) -> str:
@@ -180,12 +184,14 @@ def grade_one(row: Row, path: Path, release) -> None:
     submitted.parent.mkdir(parents=True)
     notes = (GRADING / NOTES).resolve()
     late = f"it did not end within {seconds_a_cell():g} s"
+    longest = seconds_a_cell() * (len(notebook.cells) + 1)  # each cell has its limit; this is nbgrader's own
     left_out = []
     while not row.graded:
         nbformat.write(notebook, submitted)
         notes.write_text("")
         try:
-            nbgrader("autograde", name, f"--student={student}", "--force", *WATCHED, WATCH_SET=str(solution), WATCH_NOTES=str(notes))
+            command = ("autograde", name, f"--student={student}", "--force", *WATCHED)
+            nbgrader(*command, limit=longest, WATCH_SET=str(solution), WATCH_NOTES=str(notes))
             row.graded = True
         except Mistake as mistake:
             running = [text for kind, text in read_notes(notes) if kind == "runs"][-1:]

@@ -35,7 +35,9 @@ class Check:
             raise UserError(f"a timeout of {self.timeout:g} s leaves no time; give a number above 0")
         path = Path(self.notebook) if self.notebook else find(self.task.partition(".")[0])
         if not path.is_file():
-            raise UserError(f"there is no notebook {path}: minimim work copies the exercises to work/; --notebook names another file")
+            raise UserError(
+                f"there is no notebook {path}: minimim work copies the exercises to work/; --notebook names another file"
+            )
         try:
             code, told = self.result(path)
         except KeyboardInterrupt:
@@ -47,8 +49,8 @@ class Check:
             return 1
         if code not in VERDICTS:
             raise UserError(
-                f"Python ended while it ran {path}, before there was a verdict: does a cell call os._exit(), or need more memory than "
-                "there is? Run its cells one by one in JupyterLab to see where"
+                f"Python ended while it ran {path}, before there was a verdict: does a cell call os._exit(), or need more memory "
+                "than there is? Run its cells one by one in JupyterLab to see where"
             )
         return VERDICTS.index(code)
 

@@ -26,9 +26,10 @@ def load_ipython_extension(shell) -> None:
     """What IPython calls. WATCH_SET names the notebook with the set's cells, hidden tests included."""
     feedback.tasks()  # its modules are watched too
     with open(os.environ["WATCH_SET"], encoding="utf-8") as file:
-        cells = [cell for cell in json.load(file)["cells"] if cell["cell_type"] == "code" and "nbgrader" in cell["metadata"]]
-    locked = {"".join(cell["source"]): cell["metadata"]["nbgrader"]["grade"] for cell in cells if cell["metadata"]["nbgrader"]["locked"]}
-    watch = Watch(shell, {source for source, grade in locked.items() if grade}, {source for source, grade in locked.items() if not grade})
+        cells = [cell for cell in json.load(file)["cells"] if cell["cell_type"] == "code"]
+    marks = [("".join(cell["source"]), cell["metadata"].get("nbgrader", {})) for cell in cells]
+    locked = [(source, mark["grade"]) for source, mark in marks if mark.get("locked")]
+    watch = Watch(shell, {source for source, grade in locked if grade}, {source for source, grade in locked if not grade})
     shell.events.register("pre_run_cell", watch.before)
     shell.events.register("post_run_cell", watch.after)
 
@@ -57,7 +58,8 @@ class Watch:
             self.put_back()
         if info.raw_cell in self.tests:
             space = self.shell.user_ns
-            self.taken = {n: space[n] for n in words(info.raw_cell) if n in space and space[n] is not self.names.get(n, space[n])}
+            known = [name for name in words(info.raw_cell) if name in space and name in self.names]
+            self.taken = {name: space[name] for name in known if space[name] is not self.names[name]}
             for name in self.taken:
                 self.note("replaced", name)
                 space[name] = self.names[name]
@@ -69,7 +71,8 @@ class Watch:
                 self.note("replaced", "how IPython reads a cell")
                 part[:] = whole
         if result.info.raw_cell in self.set_up:
-            self.names |= {name: self.shell.user_ns[name] for name in defined(result.info.raw_cell) if name in self.shell.user_ns}
+            space = self.shell.user_ns
+            self.names |= {name: space[name] for name in defined(result.info.raw_cell) if name in space}
         if result.info.raw_cell in self.tests:
             self.put_back()
             self.shell.user_ns.update(self.taken)
@@ -79,7 +82,7 @@ class Watch:
         """Put back each function and class that is another by now."""
         for owner, label, name, value in self.kept.values():
             now = owner.get(name, MISSING) if isinstance(owner, dict) else inspect.getattr_static(owner, name, MISSING)
-            if now is not value:
+            if now is not value and not wrapped_by_torch(now, value):
                 self.note("replaced", f"{label}{name}")
                 if isinstance(owner, dict):
                     owner[name] = value
@@ -87,6 +90,12 @@ class Watch:
                     delattr(owner, name)  # it hid that of the class above
                 else:
                     setattr(owner, name, value)
+
+
+def wrapped_by_torch(now, before) -> bool:
+    """Whether PyTorch itself has put a function around another, as its compiler does when it is loaded."""
+    code = getattr(now, "__code__", None)
+    return code is not None and code.co_filename.startswith(os.path.dirname(torch.__file__)) and inspect.unwrap(now) is before
 
 
 def everything():

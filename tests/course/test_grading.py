@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from sets import GRADED, answers, automatic, course, first_answer, hand_in, handed_in, mark, problem_sets, read, tasks, twin
 
-SECONDS = 20  # a cell, where something hangs; a busy machine needs some for the others
+SECONDS = 15  # a cell, where something hangs; a busy machine needs some for the others
 FIRST = GRADED[0]
 
 HANGS = """
