@@ -332,7 +332,7 @@ WRONG = {
         ("1e-6 is missing under the root", window_with(std=lambda x: x.var().sqrt())),
         ("1e-6 goes under the root", window_with(std=lambda x: x.std() + 1e-6)),
         ("you divide by the variance", window_with(divide=lambda s: s * s)),
-        ("the spread is that within single patches", window_with(std=lambda x: (x.var(-1).mean() + 1e-6).sqrt())),
+        ("the standard deviation is that within single patches", window_with(std=lambda x: (x.var(-1).mean() + 1e-6).sqrt())),
         ("hidden patches count in the statistics", window_with(shown=lambda h: h | True)),
         ("hidden is read upside down", window_with(shown=lambda h: h)),
         ("the window is not used", window_with(home=lambda g, w: [torch.zeros(g[0] * g[1])] * 2)),
@@ -349,7 +349,7 @@ WRONG = {
         ("values differ", borrowed_target),
         ("3 results were asked for, in a tuple", window_target_alone),
         ("result 2 of 3: its shape is (2, 24), and (2, 24, 1) was asked for", window_one_number_each),
-        ("the spread is that of the patches' means", window_with(std=lambda x: (x.mean(-1).var() + 1e-6).sqrt())),
+        ("the standard deviation is that of the patches' means", window_with(std=lambda x: (x.mean(-1).var() + 1e-6).sqrt())),
         ("std is raised to at least 0.001", window_with(std=lambda x: x.std().clamp(min=1e-3))),
         ("the hidden numbers count as zeros", window_of_zeros),
         ("the target of hidden patches is set to 0", window_then(

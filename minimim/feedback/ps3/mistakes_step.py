@@ -272,5 +272,5 @@ TRAIN = {
     "an optimiser of your own takes the steps; use the one that is given, with its groups and settings": training(
         renew=lambda model, optimizer: torch.optim.AdamW(model.parameters())
     ),
-    "the model is put into eval mode; leave it in the mode in which it comes": training(mode=False),
+    "the model is put into eval mode; leave it in train mode": training(mode=False),
 }

@@ -91,16 +91,20 @@ WINDOW_TARGET = {
     "the variance is the biased one: divide by one less than the count of numbers": normalised(
         spread=lambda x: (x.var(correction=0) + 1e-6).sqrt()
     ),
-    "nothing keeps the spread of a flat window from 0: 1e-6 is missing under the root": normalised(spread=Tensor.std),
-    "1e-6 goes under the root, to the variance, and not to the spread": normalised(spread=lambda x: x.std() + 1e-6),
+    "nothing keeps the standard deviation of a flat window from 0: 1e-6 is missing under the root": normalised(
+        spread=Tensor.std
+    ),
+    "1e-6 goes under the root, to the variance, and not to the standard deviation": normalised(
+        spread=lambda x: x.std() + 1e-6
+    ),
     "std is raised to at least 0.001; 1e-6 goes under the root, to the variance": normalised(
         spread=lambda x: x.std().clamp(min=1e-3)
     ),
     "you divide by the variance; std is its root": normalised(divide=variance_of),
-    "the spread is that within single patches; that from one patch of the window to another counts too": normalised(
+    "the standard deviation is that within single patches; the patches of a window also differ from each other": normalised(
         spread=lambda x: (x.var(dim=1).mean() + 1e-6).sqrt()
     ),
-    "the spread is that of the patches' means; that of all their numbers was asked for": normalised(
+    "the standard deviation is that of the patches' means; that of all their numbers was asked for": normalised(
         spread=lambda x: (x.mean(dim=1).var() + 1e-6).sqrt()
     ),
     "hidden patches count in the statistics; only the visible may": normalised(use=torch.ones_like),
