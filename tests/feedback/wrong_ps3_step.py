@@ -330,7 +330,14 @@ def train_forgetting(model, optimizer, batches, rates, max_norm):
 
 
 def train_using_up_rates(model, optimizer, batches, rates, max_norm):
-    return train_plain(model, optimizer, batches, [rates.pop(0) for _ in batches], max_norm)
+    rates.reverse()
+    return train_plain(model, optimizer, batches, [rates.pop() for _ in batches], max_norm)
+
+
+def train_turning_rates(model, optimizer, batches, rates, max_norm):
+    told = train_plain(model, optimizer, batches, rates, max_norm)
+    rates.reverse()
+    return told
 
 
 def train_adding_up(model, optimizer, batches, rates, max_norm):
@@ -439,6 +446,7 @@ WRONG = {
         ("is missing in losses and norms", train_forgetting),
         ("that of the last part", train_telling_the_last),
         ("changed its argument rates", train_using_up_rates),
+        ("changed its argument rates", train_turning_rates),
         ("backward runs over a sum that holds an earlier part", train_adding_up),
     ],
 }  # fmt: skip
