@@ -27,6 +27,7 @@ from machine import RESULTS, kind, machine, version
 from stages import Clock, begin
 
 from minimim import data, methods
+from minimim.cli import printable
 from minimim.errors import UserError, unknown
 from minimim.train.processes import pick_device, precision
 from minimim.train.step import Stepper, adamw
@@ -108,6 +109,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     """0 when nothing is left to do here, 1 when a job broke, 130 when there is more."""
+    printable()
     args = options()
     everything = jobs(args.seeds, args.smoke)
     wanted = [job for job in everything if args.only in ("", job.name) or (args.only == "questions" and job.at)]

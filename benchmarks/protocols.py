@@ -18,6 +18,7 @@ from machine import RESULTS, kind, machine, write
 
 import minimim
 from minimim import data, evaluate
+from minimim.cli import printable
 from minimim.evaluate import OfficialConfig
 from minimim.train.processes import pick_device
 
@@ -49,6 +50,7 @@ def one(config: OfficialConfig | None, encoder, train, test, seed: int, device: 
 
 
 def main() -> None:
+    printable()
     parser = argparse.ArgumentParser(description="The cached linear probe beside the papers' own.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--device", default="auto")

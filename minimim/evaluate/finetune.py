@@ -83,15 +83,15 @@ def load_classifier(path) -> Classifier:
     if not spec or not spec["encoder"]:
         raise UserError(f"{path} does not hold a fine-tuned model that can be made again: give what `minimim finetune --out` wrote")
     config = FinetuneConfig(**{name: value for name, value in spec.items() if name not in ("encoder", "classes", "names", "image_size")})
-    encoder = create(**spec["encoder"]).encoder
-    size = spec.get("image_size", spec["encoder"]["image_size"])  # at first all were fine-tuned at the encoder's own
-    model = classifier(encoder, spec["classes"], config, tuple(size), spec.get("names", ()))
+    model = classifier(create(**spec["encoder"]).encoder, spec["classes"], config, spec.get("image_size"), spec.get("names", ()))
     load_method(model, tensors, path)
     return model.eval()
 
 
-def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig, size: tuple[int, int], names=()) -> Classifier:
-    """A copy of the encoder with a fresh head for so many classes, of these names, ready to be fine-tuned on views of (H, W)."""
+def classifier(encoder: nn.Module, classes: int, config: FinetuneConfig, size=None, names=()) -> Classifier:
+    """A copy of the encoder with a fresh head for so many classes, of these names, ready to be fine-tuned on views of a size, (H, W),
+    by default the encoder's own."""
+    size = tuple(size or (side * encoder.patch_size for side in encoder.home_grid))
     settings = {name: value for name, value in asdict(config).items() if name not in {f.name for f in fields(TrainConfig)}}
     what = {"encoder": getattr(encoder, "spec", None), "classes": classes, "names": tuple(names), "image_size": size}
     spec = {"classifier": {**what, **settings}, "weights": fingerprint(encoder)}

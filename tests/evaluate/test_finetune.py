@@ -132,7 +132,7 @@ def test_each_earlier_block_learns_more_slowly(name, depth):
     encoder = build(name).encoder
     encoder.blocks = encoder.blocks[:depth]
     config = FinetuneConfig(layer_decay=0.5, weight_decay=0.1)
-    one = classifier(encoder, 3, config, (16, 16))
+    one = classifier(encoder, 3, config)
     given = {id(p): (g["scale"], g["weight_decay"]) for g in groups(one, config) for p in g["params"]}
     assert sum(len(g["params"]) for g in groups(one, config)) == len(given)
     for key, p in one.named_parameters():
@@ -182,7 +182,7 @@ def test_exactly_the_last_blocks_and_the_last_norm_learn_or_everything_but_posit
         else:
             learns = parts[0] == "blocks" and int(parts[1]) >= 4 - blocks or parts[0] == "norm" and blocks > 0
         assert torch.equal(after[f"method.encoder.{key}"], before) != learns, key
-    head = classifier(encoder, 2, settings(), (16, 16)).head
+    head = classifier(encoder, 2, settings()).head
     assert all(not torch.equal(after[f"method.head.{key}"], before) for key, before in head.state_dict().items())
 
 
@@ -196,21 +196,21 @@ def test_an_encoder_that_was_frozen_for_something_else_learns_all_the_same(tmp_p
 @pytest.mark.parametrize("blocks, rates", [(-1, [0, 0.1, 0.2, 0.3]), (2, [0, 0, 0.2, 0.3]), (0, [0, 0, 0, 0])])
 def test_paths_are_dropped_only_where_it_learns(blocks, rates):
     encoder = build("mae").encoder
-    one = classifier(encoder, 2, settings(blocks=blocks, drop_path=0.3), (16, 16))
+    one = classifier(encoder, 2, settings(blocks=blocks, drop_path=0.3))
     assert [block.drop_path.rate for block in one.encoder.blocks] == pytest.approx(rates)
     assert all(block.drop_path.rate == 0 for block in encoder.blocks)
 
 
 def test_the_settings_of_the_loss_and_of_the_images_reach_the_model():
     encoder = build("mae").encoder
-    one, whole = (classifier(encoder, 2, settings(smoothing=0.3, crop=crop, flip=crop < 1, pool="cls"), (16, 16)) for crop in (0.7, 1.0))
+    one, whole = (classifier(encoder, 2, settings(smoothing=0.3, crop=crop, flip=crop < 1, pool="cls")) for crop in (0.7, 1.0))
     assert (one.smoothing, one.pool) == (0.3, "cls")
     assert [(views.scale, views.flip) for views in (one.views, whole.views)] == [((0.7, 1.0), True), (None, False)]
 
 
 def test_the_head_starts_from_the_seed():
     encoder = build("mae").encoder
-    first, again, other = (classifier(encoder, 2, settings(seed=seed), (16, 16)).head.weight for seed in (0, 0, 1))
+    first, again, other = (classifier(encoder, 2, settings(seed=seed)).head.weight for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -420,7 +420,7 @@ def test_an_old_run_is_not_overwritten_and_a_resumed_one_needs_its_folder(begun)
 
 
 def test_it_is_judged_without_compiling_the_encoder_anew(monkeypatch):
-    model, calls = classifier(build("mae").encoder, 10, settings(), (16, 16)), []
+    model, calls = classifier(build("mae").encoder, 10, settings()), []
     calling = type(model.encoder).__call__
     monkeypatch.setattr(type(model.encoder), "__call__", lambda self, *args, **more: calls.append(self) or calling(self, *args, **more))
     model({"image": toy(4).images, "label": toy(4).labels})
