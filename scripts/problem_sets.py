@@ -103,8 +103,8 @@ def cause(log: str) -> str:
 
 def generate() -> int:
     """Make every exercise anew."""
+    nbgrader("generate_assignment", "*", "--no-db", "--force")
     for name in problem_sets():
-        nbgrader("generate_assignment", name, "--no-db", "--force")
         path = Path("exercises", name, f"{name}.ipynb")
         nbformat.write(normalise(nbformat.read(path, as_version=4), name), path)
         print(path)

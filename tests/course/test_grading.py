@@ -8,7 +8,22 @@ import sys
 
 import nbformat
 import pytest
-from sets import GRADED, answers, automatic, course, first_answer, hand_in, handed_in, mark, problem_sets, read, tasks, twin
+from sets import (
+    GRADED,
+    answers,
+    automatic,
+    course,
+    first_answer,
+    hand_in,
+    handed_in,
+    mark,
+    mending,
+    problem_sets,
+    read,
+    run,
+    tasks,
+    twin,
+)
 
 SECONDS = 15  # a cell, where something hangs; a busy machine needs some for the others
 FIRST = GRADED[0]
@@ -101,7 +116,7 @@ def grades(tmp_path_factory):
     course(folder, SECONDS)
     for number, name in enumerate(GRADED):
         hand_in(folder / "in" / "right+[x]" / PLACES[number % 4].format(name), answers(name))
-        hand_in(folder / "in" / "1234" / f"{name}.ipynb", tampered(name))
+    hand_in(folder / "in" / "1234" / f"{FIRST}.ipynb", tampered(FIRST))
     for make in (odd, dies):
         hand_in(folder / "in" / make.__name__ / FIRST / f"{FIRST}.ipynb", make(FIRST))
     (folder / "in" / "letter").mkdir()
@@ -131,11 +146,20 @@ def test_each_solution_earns_full_points_and_a_page_of_feedback(grades, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", GRADED)
-def test_worthless_tests_earn_nothing_and_are_told(grades, name):
-    row = grades[0]["1234", name]
+def test_worthless_tests_earn_nothing_and_are_told(grades):
+    row = grades[0]["1234", FIRST]
     assert (row["total"], row["by_hand"]) == ("0", "0")
     assert "changed cells of the set, put back" in row["remarks"] and "points or kind of cells changed, put back" in row["remarks"]
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_after_mending_every_worthless_test_fails(name):
+    notebook = tampered(name)
+    changed, marks = mending.mend(notebook, read("exercises", name), read("solutions", name))
+    assert changed.startswith("changed cells of the set") and marks.startswith("points or kind of cells changed")
+    failed = [cell.id for cell, _ in run(notebook)[1]]
+    assert [cell.source for cell in automatic(notebook)] == [cell.source for cell in automatic(read("solutions", name))]
+    assert all(cell.id in failed for cell in automatic(notebook))
 
 
 @pytest.mark.slow
@@ -168,5 +192,5 @@ def test_what_cannot_be_graded_is_told_and_stops_nobody(grades):
     assert "is not a notebook" in rows["letter", FIRST]["remarks"] and rows["letter", FIRST]["total"] == "0"
     assert "not graded: " in rows["dies", FIRST]["remarks"] and "Kernel died" in rows["dies", FIRST]["remarks"]
     assert rows["dies", FIRST]["feedback"] == ""
-    assert len(rows) == 2 * len(GRADED) + 3 and "grades.csv: " in told.splitlines()[-1]
+    assert len(rows) == len(GRADED) + 4 and "grades.csv: " in told.splitlines()[-1]
     assert "notes.txt: not taken, it lies in no student's folder" in told.splitlines()

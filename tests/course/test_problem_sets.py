@@ -11,24 +11,11 @@ import sys
 import matplotlib
 import pytest
 from helpers import TOP
-from sets import GRADED, SETS, automatic, by_hand, course, mark, problem_sets, read, tasks
+from sets import GRADED, SETS, automatic, by_hand, course, mark, problem_sets, read, run, tasks
 
 from minimim.feedback.check import WrongAnswer, examine
-from minimim.feedback.notebook import plain
 
 matplotlib.use("Agg")
-
-
-def run(notebook):
-    """Run all code cells in one namespace: (the namespace, [(cell, error)])."""
-    space, failed = {"__name__": "answers"}, []
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            try:
-                exec(compile(plain(cell.source), cell.id, "exec"), space)  # noqa: S102
-            except Exception as error:  # noqa: BLE001
-                failed.append((cell, error))
-    return space, failed
 
 
 @pytest.mark.slow
