@@ -151,7 +151,7 @@ def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> t
         mine = answer(**given)
     for name, value in arguments.items():
         if not unchanged(value, given[name]):
-            raise WrongAnswer(f"{task.name}: {task.function} changed its argument {name}; work on a copy of it")
+            raise WrongAnswer(f"{task.name}: {task.function} changed its argument {name}, on {words}; work on a copy of it")
     return mine, given
 
 
@@ -182,6 +182,8 @@ def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
     if mine.shape != expected.shape:
         return f"its shape is {tuple(mine.shape)}, and {tuple(expected.shape)} was asked for"
     if (mine.dtype == torch.bool) != (expected.dtype == torch.bool):
+        if expected.dtype == torch.bool and ((mine != 0) & (mine != 1)).any():
+            return f"it returned numbers ({mine.dtype}) where True/False was asked"
         if expected.dtype == torch.bool:
             return f"a 0/1 mask ({mine.dtype}) where True/False was asked: what True means is a convention, see lesson 02"
         return f"it returned True/False where numbers were asked ({expected.dtype})"

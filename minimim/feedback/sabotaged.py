@@ -3,7 +3,7 @@
 What follows, and scripts/build_sabotaged.py, tells what the faults are made of. Hunt first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -32,8 +32,8 @@ class Case:
     loss, grad_norm and lr."""
 
     name: str
-    method: Method
-    history: list[dict]
+    method: Method = field(repr=False)  # its classes would name the fault
+    history: list[dict] = field(repr=False)
 
 
 class Added(ViT):

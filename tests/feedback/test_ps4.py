@@ -137,6 +137,22 @@ def paired_scaled(factor):
     return answer
 
 
+def paired_with(change):
+    """change(scores, garment, gain, left-overs, sums of each garment) in the place of the right answer."""
+
+    def answer(scores, garment):
+        gain = (scores - scores[0]).mean(1)
+        left = scores - scores[0] - gain[:, None]
+        return change(scores, garment, gain, left, torch.stack([left[:, garment == name].sum(1) for name in garment.unique()], 1))
+
+    return answer
+
+
+def paired_neighbours(scores, garment, gain, left, sums):
+    lengths = garment.unique_consecutive(return_counts=True)[1].tolist()
+    return gain, torch.stack([part.sum(1) for part in left.split(lengths, 1)]).norm(dim=0) / scores.shape[1]
+
+
 # ps4.2, right
 
 
@@ -327,6 +343,20 @@ def each_image(table, right, fold):
     return count.mean()
 
 
+def tried(get, last=False):
+    """The honest score, where the choice f without fold f gets get(table, choice, f)."""
+
+    def honest(table, right, fold):
+        values = []
+        for f in range(table.shape[1]):
+            rest = torch.cat([table[:, :f], table[:, f + 1 :]], 1).mean(1)
+            pick = len(rest) - 1 - first_best(rest.flip(0)) if last else first_best(rest)
+            values.append(get(table, pick, f))
+        return torch.stack(values).mean()
+
+    return honest
+
+
 # ps4.4, right
 
 
@@ -387,11 +417,66 @@ def leaks_highest_and_lowest(predict, images, hidden, patch_size, noise, toleran
 # ps4.4, wrong
 
 
-def leaks_with(where=lambda hidden: hidden, moved=lambda change, tolerance: (change.abs() > tolerance).flatten(1).any(1)):
+def both(predict, images, other, hidden, mask):
+    return predict(images.clone(), hidden.clone()), predict(other.clone(), hidden.clone())
+
+
+def larger(before, after, tolerance):
+    return (after - before).abs() > tolerance
+
+
+def leaks_with(where=lambda hidden: hidden, put=lambda images, noise, mask: noise, ask=both, moved=larger, share=lambda hit, hidden: hit.flatten(1).any(1)):
+    """where(hidden) is changed, put(…) stands there, ask(…) asks, moved(…) says which numbers moved, and share(…) is averaged."""
+
     def answer(predict, images, hidden, patch_size, noise, tolerance):
-        other = torch.where(pixel_mask(where(hidden), images, patch_size), noise, images)
-        change = predict(other, hidden) - predict(images.clone(), hidden)
-        return moved(change, tolerance).to(images.dtype).mean()
+        mask = pixel_mask(where(hidden), images, patch_size)
+        other = torch.where(mask, put(images, noise, mask), images)
+        return share(moved(*ask(predict, images, other, hidden, mask), tolerance), hidden).to(images.dtype).mean()
+
+    return answer
+
+
+def one_by_one(predict, images, other, hidden, mask):
+    pairs = [both(predict, images[b : b + 1], other[b : b + 1], hidden[b : b + 1], mask) for b in range(len(images))]
+    return [torch.cat(part) for part in zip(*pairs, strict=True)]
+
+
+def in_turn(predict, images, other, hidden, mask):
+    asked = images.repeat(len(images), 1, 1, 1, 1)
+    asked[range(len(images)), range(len(images))] = other
+    after = [predict(batch.clone(), hidden.clone())[b] for b, batch in enumerate(asked)]
+    return predict(images.clone(), hidden.clone()), torch.stack(after)
+
+
+def same_images(predict, images, other, hidden, mask):
+    x = images.clone()
+    return predict(x, hidden.clone()), predict(torch.where(mask, other, x), hidden.clone())
+
+
+def same_mask(predict, images, other, hidden, mask):
+    h = hidden.clone()
+    return predict(images.clone(), h), predict(other.clone(), h)
+
+
+def first_pixel(images, noise, mask):
+    """The upper left pixel of every patch of 2×2 alone."""
+    here = torch.zeros_like(mask)
+    here[:, :, ::2, ::2] = True
+    return torch.where(here, noise, images)
+
+
+def one_channel(images, noise, mask):
+    return torch.cat([noise[:, :1], images[:, 1:]], 1)
+
+
+def leaks_written(name):
+    """The right answer, that leaves one of its arguments changed."""
+
+    def answer(predict, images, hidden, patch_size, noise, tolerance):
+        share = leaks_where(predict, images, hidden, patch_size, noise, tolerance)
+        changed = {"images": images, "hidden": hidden, "noise": noise}[name]
+        changed.copy_(~changed if name == "hidden" else changed + 1)
+        return share
 
     return answer
 
@@ -550,6 +635,43 @@ def deep(method, images, noise):
     return len(method.encoder.blocks) > 6
 
 
+def judged(change):
+    """Answer 0 by another judgement of the right two runs."""
+
+    def order(method, images, noise):
+        first = method(images, noise=noise)
+        return change(first, method(images, noise=first.mask.float() - noise))
+
+    return symptoms_with(order=order)
+
+
+def far(a, b, bound=1e-3):
+    return (a - b).norm() > bound * b.norm()
+
+
+def compared(change):
+    """Answer 1 by another judgement of the right two tensors."""
+    return symptoms_with(other=lambda method, images, noise: change(method.encoder.features(images), method.encoder(images).patches.mean(1)))
+
+
+def leaving(change):
+    """The right answer, that leaves the method changed."""
+
+    def answer(method, images, noise):
+        found = symptoms_reversed(method, images, noise)
+        change(method)
+        return found
+
+    return answer
+
+
+def symptoms_of_chance(method, images, noise):
+    """Numbers are drawn by chance, and no answer depends on which; gradients are on."""
+    block, x = method.encoder.blocks[-1], torch.randn(2, 3, method.encoder.dim)
+    found = symptoms_reversed(method, images, noise)
+    return torch.stack([found[0], found[1], block(1e4 * x).norm() < 100 * block(x).norm()])
+
+
 # ps4.6
 
 
@@ -639,6 +761,7 @@ RIGHT = {
     ],
     "ps4.5": [
         symptoms_reversed, symptoms_ranks, symptoms_spread, symptoms_one_by_one, symptoms_by_gradient, symptoms_residual,
+        symptoms_of_chance,
     ],
     "ps4.6": [
         verdicts_zipped, verdicts_by_fault, verdicts_updated, verdicts_read, verdicts_union, verdicts_measured,
@@ -651,6 +774,17 @@ WRONG = {
         ("the error is that of each encoder's own score", paired_own),
         ("images of one garment are taken for independent", paired_images),
         ("values differ", paired_images_unbiased),
+        ("that stand side by side", paired_with(paired_neighbours)),
+        ("0, 1, 2 …; they can have other numbers", paired_with(lambda s, garment, gain, left, sums: (
+            gain, torch.stack([left[:, garment == g].sum(1) for g in range(sums.shape[1])]).norm(dim=0) / s.shape[1]
+        ))),
+        ("the absolute values of the sums", paired_with(lambda s, garment, gain, left, sums: (gain, sums.abs().sum(1) / s.shape[1]))),
+        ("divided by n − 1", paired_with(lambda s, garment, gain, left, sums: (gain, sums.norm(dim=1) / (s.shape[1] - 1)))),
+        ("over √G", paired_with(lambda s, garment, gain, left, sums: (gain, sums.std(1) / sums.shape[1] ** 0.5))),
+        ("has lost its sign", paired_with(lambda s, garment, gain, left, sums: (gain.abs(), sums.norm(dim=1) / s.shape[1]))),
+        ("exchanged: the gain comes first", paired_with(lambda s, garment, gain, left, sums: (sums.norm(dim=1) / s.shape[1], gain))),
+        ("in a tuple", paired_with(lambda s, garment, gain, left, sums: torch.stack([gain, sums.norm(dim=1) / s.shape[1]]))),
+        ("changed its argument scores", paired_with(lambda s, garment, gain, left, sums: (s.sub_(s[:1].clone()).mean(1), sums.norm(dim=1) / s.shape[1]))),
         ("each garment weighs the same", paired_garment_means),
         ("the sign is turned", paired_turned),
         ("compared with the one before it", paired_before),
@@ -669,6 +803,24 @@ WRONG = {
         ("sorted by number", few_by_number),
         ("in the order in which they first appear", few_first_seen),
         ("an image can be drawn twice", few_again),
+        ("squeeze() takes away the only axis", lambda labels, noise, per_class: torch.stack(
+            [(ids := (labels == c).nonzero().squeeze())[noise[:, ids].argsort(1)[:, :per_class]] for c in labels.unique()], 1
+        )),
+        ("its shape is (2, 2)", lambda labels, noise, per_class: few_topk(labels, noise, per_class).squeeze()),
+        ("whole numbers were asked for", lambda labels, noise, per_class: few_topk(labels, noise, per_class).float()),
+        ("argsort of argsort", lambda labels, noise, per_class: torch.stack(
+            [(labels == c).nonzero()[:, 0][noise[:, labels == c].argsort(1).argsort(1)[:, :per_class]] for c in labels.unique()], 1
+        )),
+        ("the lowest of each class is left out", lambda labels, noise, per_class: torch.stack(
+            [noise.masked_fill(labels != c, 1 + c).argsort(1)[:, : (labels == c).sum()].roll(-1, 1)[:, :per_class] for c in labels.unique()], 1
+        )),
+        ("classes, draws, images", lambda labels, noise, per_class: few_topk(labels, noise, per_class).transpose(0, 1)),
+        ("a reshape, which mixes", lambda labels, noise, per_class: few_topk(labels, noise, per_class).transpose(0, 1).reshape(len(noise), -1, per_class)),
+        ("counted from 1", lambda labels, noise, per_class: few_topk(labels, noise, per_class) + 1),
+        ("the lowest noise there is", lambda labels, noise, per_class: torch.stack(
+            [(noise * (labels == c)).argsort(1)[:, :per_class] for c in labels.unique()], 1
+        )),
+        ("changed its argument noise", lambda labels, noise, per_class: (few_topk(labels, noise, per_class), noise.zero_())[0]),
         ("classes and images are in one axis", few_flat),
     ],
     "ps4.3": [
@@ -680,20 +832,73 @@ WRONG = {
         ("best on itself", choose_with(honest=lambda table, right, fold: table.max(0).values.mean())),
         ("tried on those same folds", choose_with(honest=rest_best)),
         ("each image counts the same; each fold was to", choose_with(honest=each_image)),
+        ("wins most folds", choose_with(layer=lambda right, fold, tested: int((folds(right, fold) >= folds(right, fold).amax(0)).sum(1).argmax()))),
+        ("where a fold is left out, the last", choose_with(honest=tried(lambda table, pick, f: table[pick, f], last=True))),
+        ("tried on the next fold", choose_with(honest=tried(lambda table, pick, f: table[pick, (f + 1) % table.shape[1]]))),
+        ("tried on all folds", choose_with(honest=tried(lambda table, pick, f: table[pick].mean()))),
+        ("by the mean over images of the other folds", choose_with(honest=lambda table, right, fold: torch.stack(
+            [table[first_best(right[:, fold != f].mean(1)), f] for f in range(table.shape[1])]
+        ).mean())),
+        ("the mean over all layers", choose_with(test=torch.mean)),
+        ("layer, honest, test was asked for", lambda right, fold, tested: [choose_loops(right, fold, tested)[n] for n in (0, 2, 1)]),
+        ("cut by place", lambda right, fold, tested: choose_loops(right, torch.arange(len(fold)) * (int(fold.max()) + 1) // len(fold), tested)),
+        ("whole numbers were asked for", lambda right, fold, tested: (choose_loops(right, fold, tested)[0].float(), *choose_loops(right, fold, tested)[1:])),
+        ("its shape is (1,)", lambda right, fold, tested: (choose_loops(right, fold, tested)[0][None], *choose_loops(right, fold, tested)[1:])),
+        ("changed its argument tested", lambda right, fold, tested: (choose_loops(right, fold, tested), tested.zero_())[0]),
         ("3 results were asked for", lambda right, fold, tested: choose_loops(right, fold, tested)[:2]),
     ],
     "ps4.4": [
         ("read upside down", leaks_with(lambda hidden: ~hidden)),
         ("all pixels were changed", leaks_with(torch.ones_like)),
         ("the grid is read as (cols, rows)", leaks_turned_grid),
-        ("of numbers that moved", leaks_with(moved=lambda change, tolerance: change.abs() > tolerance)),
-        ("whether any image moved", leaks_with(moved=lambda change, tolerance: (change.abs() > tolerance).any())),
-        ("of the images that stay", leaks_with(moved=lambda change, t: (change.abs() <= t).flatten(1).all(1))),
-        ("and you ask that all do", leaks_with(moved=lambda change, t: (change.abs() > t).flatten(1).all(1))),
-        ("the tolerance is not used", leaks_with(moved=lambda change, tolerance: (change != 0).flatten(1).any(1))),
-        ("only changes upwards are counted", leaks_with(moved=lambda change, t: (change > t).flatten(1).any(1))),
+        ("the mask of the first image is used for all", leaks_with(lambda hidden: hidden[:1].expand_as(hidden))),
+        ("only the first hidden patch", leaks_with(lambda hidden: hidden & (hidden.cumsum(1) == 1))),
+        ("yours is 0.25, expected 0.60417", leaks_with(lambda hidden: hidden & (hidden.flip(1).cumsum(1).flip(1) == 1))),
+        ("the noise is added", leaks_with(put=lambda images, noise, mask: images + noise)),
+        ("were set to 0", leaks_with(put=lambda images, noise, mask: torch.zeros_like(images))),
+        ("just what stands under the mask", leaks_with(put=lambda images, noise, mask: torch.ones_like(images))),
+        ("just what stands under the mask", leaks_with(put=lambda images, noise, mask: -images)),
+        ("only the first channel", leaks_with(put=one_channel)),
+        ("only the upper left pixel", leaks_with(put=first_pixel)),
+        ("one image at a time", leaks_with(ask=one_by_one)),
+        ("changed one after another", leaks_with(ask=in_turn)),
+        ("reuses the copies of the first", leaks_with(ask=same_images)),
+        ("reuses the copies of the first", leaks_with(ask=same_mask)),
+        ("has black pixels under the mask", leaks_with(ask=lambda predict, x, y, h, mask: both(predict, x * ~mask, y, h, mask))),
+        ("a mask that is not boolean", leaks_with(ask=lambda predict, x, y, h, mask: both(predict, x, y, h.to(x.dtype), mask))),
+        ("only the prediction at hidden places", leaks_with(share=lambda hit, hidden: (hit & hidden[:, :, None]).flatten(1).any(1))),
+        ("only the prediction at visible places", leaks_with(share=lambda hit, hidden: (hit & ~hidden[:, :, None]).flatten(1).any(1))),
+        ("only the first number of each place", leaks_with(share=lambda hit, hidden: hit[..., 0].any(1))),
+        ("only the last number of each place", leaks_with(share=lambda hit, hidden: hit[..., -1].any(1))),
+        ("only the first place", leaks_with(share=lambda hit, hidden: hit[:, 0].any(1))),
+        ("averaged over the numbers", leaks_with(moved=lambda a, b, t: (b - a).abs().mean((1, 2), keepdim=True) > t)),
+        ("averaged over the numbers", leaks_with(moved=lambda a, b, t: (b - a).square().mean((1, 2), keepdim=True).sqrt() > t)),
+        ("averaged with their signs", leaks_with(moved=lambda a, b, t: (b - a).mean((1, 2), keepdim=True).abs() > t)),
+        ("added up with their signs", leaks_with(moved=lambda a, b, t: (b - a).sum((1, 2), keepdim=True).abs() > t)),
+        ("in a sum or a norm", leaks_with(moved=lambda a, b, t: (b - a).norm(dim=(1, 2), keepdim=True) > t)),
+        ("squares of changes", leaks_with(moved=lambda a, b, t: (b - a).square().mean((1, 2), keepdim=True) > t)),
+        ("tolerance 0.2, yours is 1, expected 0", leaks_with(moved=lambda a, b, t: (b - a).abs() > t / 2)),
+        ("the sizes of the predictions are compared", leaks_with(moved=lambda a, b, t: (b.abs() - a.abs()).abs() > t)),
+        ("just as large as the tolerance counts", leaks_with(moved=lambda a, b, t: (b - a).abs() >= t)),
+        ("add 0.00001 of the number", leaks_with(moved=lambda a, b, t: ~torch.isclose(a, b, atol=t))),
+        ("multiplied by the size", leaks_with(moved=lambda a, b, t: (b - a).abs() > t * a.abs())),
+        ("near 1,000, yours is 0, expected 1", leaks_with(moved=lambda a, b, t: ~torch.isclose(a, b, rtol=t, atol=t))),
+        ("of numbers that moved", leaks_with(share=lambda hit, hidden: hit)),
+        ("of places that moved", leaks_with(share=lambda hit, hidden: hit.any(2))),
+        ("whether any image moved", leaks_with(share=lambda hit, hidden: hit.any())),
+        ("of the images that stay", leaks_with(share=lambda hit, hidden: ~hit.flatten(1).any(1))),
+        ("and you ask that all do", leaks_with(share=lambda hit, hidden: hit.flatten(1).all(1))),
+        ("only where all of its T numbers move", leaks_with(share=lambda hit, hidden: hit.all(2).any(1))),
+        ("images that hide nothing are left out", leaks_with(share=lambda hit, hidden: hit.flatten(1).any(1)[hidden.any(1)])),
+        ("the number of images that move", leaks_with(share=lambda hit, hidden: hit.flatten(1).any(1).sum())),
+        ("the mean size of the largest changes", leaks_with(moved=lambda a, b, t: (b - a).abs().amax((1, 2)), share=lambda x, hidden: x)),
+        ("the tolerance is not used", leaks_with(moved=lambda a, b, t: a != b)),
+        ("only changes upwards are counted", leaks_with(moved=lambda a, b, t: b - a > t)),
+        ("only changes downwards are counted", leaks_with(moved=lambda a, b, t: a - b > t)),
         ("multiplied by the size of the prediction", leaks_relative),
-        ("changed its argument images", leaks_without_copies),
+        ("changed its argument images, on a box that writes into its images", leaks_without_copies),
+        ("hidden, on a box that wipes out its images and its mask", leaks_with(ask=lambda p, x, y, hidden, mask: (p(x.clone(), hidden), p(y, hidden)))),
+        *((f"changed its argument {name}", leaks_written(name)) for name in ("images", "hidden", "noise")),
     ],
     "ps4.5": [
         ("answer 0 is True for every method", symptoms_with(order=other_mask)),
@@ -704,6 +909,23 @@ WRONG = {
         ("answer 2 is True for every method", symptoms_with(norm=near_one)),
         ("answer 2 is False for every method", symptoms_with(norm=small_input)),
         ("answer 2 tells deep encoders from shallow ones", symptoms_with(norm=deep)),
+        ("answer 0 takes rounding for a change", judged(lambda a, b: not torch.equal(a.prediction, b.prediction))),
+        ("where predictions are large", judged(lambda a, b: (a.prediction - b.prediction).abs().max() > 1e-3)),
+        ("answer 0 misses a change of two hundredths", judged(lambda a, b: far(b.prediction, a.prediction, 0.1))),
+        ("answer 0 misses a change at visible places", judged(lambda a, b: far(b.prediction[a.mask], a.prediction[a.mask]))),
+        ("answer 0 misses a change at hidden places", judged(lambda a, b: far(b.prediction[~a.mask], a.prediction[~a.mask]))),
+        ("answer 0 compares the losses", judged(lambda a, b: (a.loss - b.loss).abs() > 1e-3 * a.loss)),
+        ("answer 1 takes rounding for a difference", compared(lambda a, b: not torch.equal(a, b))),
+        ("where latents are large", compared(lambda a, b: (a - b).abs().max() > 1e-3)),
+        ("does not see the length of the features", compared(lambda a, b: F.cosine_similarity(a, b).min() < 0.999)),
+        ("off by two hundredths", compared(lambda a, b: far(a, b, 0.05))),
+        ("the length or the mean of the features alone", compared(lambda a, b: (a.norm() - b.norm()).abs() > 1e-3 * b.norm())),
+        ("answer 0 goes by the class", symptoms_with(order=lambda method, *_: isinstance(method.decoder, sabotaged.Unrestored))),
+        ("answer 2 goes by the name", symptoms_with(norm=lambda method, *_: type(method.encoder.blocks[0]).__name__ == "PostNorm")),
+        ("not the mode of the method", leaving(lambda method: method.encoder.train())),
+        ("not the weights of the method", leaving(lambda method: method.decoder.pred.weight.data.mul_(2))),
+        ("not requires_grad of the weights", leaving(lambda method: method.requires_grad_(False))),
+        ("it returned numbers (torch.float32)", lambda method, images, noise: 0.5 + symptoms_reversed(method, images, noise).float()),
         ("all three answers are upside down", lambda method, images, noise: ~symptoms_reversed(method, images, noise)),
         ("the answers are in another order", lambda method, images, noise: symptoms_reversed(method, images, noise).flip(0)),
         ("the answers are 0 and 1 as numbers", lambda method, images, noise: symptoms_reversed(method, images, noise).float()),
@@ -717,6 +939,10 @@ WRONG = {
         ("which of them fills in well?", exchanged("post-norm", "untrained features")),
         ("what does each predict?", exchanged("leak", "collapse")),
         ("on which places does it count?", exchanged("leak", "loss on visible")),
+        ("read the same visible patches in another order", exchanged("healthy", "ids not restored")),
+        ("keys and values are exchanged", lambda: {fault: letter for letter, fault in verdicts_zipped().items()}),
+        ("the letters are small", lambda: {letter.upper(): fault for letter, fault in verdicts_zipped().items()}),
+        ("Case(name='a') is none of the names", lambda: {letter: sabotaged.case(letter) for letter in "abcdefg"}),
         ("'leek' is none of the names", lambda: verdicts_zipped() | {"e": "leek"}),
         ("a dict with the keys a, b, c, d, e, f, g", lambda: {"a": "healthy"}),
         ("not right yet: a, b, c, e, f, g", lambda: dict.fromkeys("abcdefg", "healthy")),
@@ -806,7 +1032,7 @@ def test_nothing_that_can_be_imported_or_copied_from_a_lesson_earns_full_points(
             inspect.signature(function).bind(*wanted)
             handed_on = partial(function)
             handed_on.__module__ = __name__
-            assert points(name, handed_on) < full(name), f"{function} is an answer to {name}"
+            assert SET.loses(name, handed_on), f"{function} is an answer to {name}"
 
 
 @pytest.mark.parametrize("name", TASKS)

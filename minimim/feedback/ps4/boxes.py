@@ -29,6 +29,11 @@ def total(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
     return images.sum((1, 2, 3)).view(-1, 1, 1).repeat(1, hidden.shape[1], 1)
 
 
+def energy(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
+    """Every place says the sum of the squares of all pixels."""
+    return total(images.square(), hidden, patch_size)
+
+
 def visible_only(images: Tensor, hidden: Tensor, patch_size: int, through: float = 0.0, level: float = 0.0) -> Tensor:
     """Each place says the sum of the patches up to it, hidden ones with the weight `through`, above a level."""
     patches = cut(images, patch_size)
@@ -42,7 +47,9 @@ def hidden_only(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
 
 def some_leak(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
     """Images whose first pixel is bright are seen through their mask."""
-    return torch.where(images[:, :1, :1, :1].flatten(1, 2) > 0, *(visible_only(images, hidden, patch_size, t) for t in (1.0, 0.0)))
+    return torch.where(
+        images[:, :1, :1, :1].flatten(1, 2) > 0, *(visible_only(images, hidden, patch_size, t) for t in (1.0, 0.0))
+    )
 
 
 def in_place(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:

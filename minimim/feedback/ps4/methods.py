@@ -32,6 +32,13 @@ class Twice(Longer):
     by = 2.0
 
 
+class Mirrored(ViT):
+    """Features of the right length and mean, in another order of their numbers."""
+
+    def features(self, images, layer: int = -1, pool: str = "mean") -> Tensor:
+        return super().features(images, layer, pool).flip(1)
+
+
 class Careful(ViT):
     """The right features, but for rounding: their mean is taken in float64."""
 
@@ -54,6 +61,22 @@ class InReadingOrder(TransformerDecoder):
         said = super().forward(encoded, mask, question)["patch"]  # (B, N, T)
         at = mask.visible_ids.sort(1).values.unsqueeze(-1).expand(-1, -1, said.shape[2])
         return {"patch": said.scatter(1, at, said.gather(1, mask.visible_ids.unsqueeze(-1).expand_as(at)))}
+
+
+class InReadingOrderWhereHidden(TransformerDecoder):
+    """What it says of the hidden patches depends on the order in which the visible ones were read."""
+
+    def forward(self, encoded, mask=None, question=None):
+        said = super().forward(encoded, mask, question)["patch"]  # (B, N, T)
+        read = said.gather(1, mask.visible_ids.unsqueeze(-1).expand(-1, -1, said.shape[2]))  # (B, K, T)
+        weight = torch.linspace(0, 1, read.shape[1], dtype=said.dtype).view(1, -1, 1)
+        return {"patch": said + mask.hidden.unsqueeze(-1) * (weight * read).sum(1, keepdim=True)}
+
+
+class Untidy(TransformerDecoder):
+    """Does not restore, by the name of another decoder."""
+
+    restore = sabotaged.Unrestored.restore
 
 
 class Plain(Block):
@@ -84,7 +107,8 @@ def built_in(method: Method) -> list[bool]:
     """Whether its decoder restores amiss, its encoder's features are others, and its blocks are post-norm, by the functions
     that it is made of."""
     decoder, encoder = type(method.decoder), type(method.encoder)
-    restored = getattr(decoder, "restore", None) in (None, TransformerDecoder.restore) and decoder is not InReadingOrder
+    restored = getattr(decoder, "restore", None) in (None, TransformerDecoder.restore)
+    restored = restored and decoder not in (InReadingOrder, InReadingOrderWhereHidden)
     own = encoder.features in (ViT.features, Careful.features)
     return [not restored, not own, type(method.encoder.blocks[0]).forward is sabotaged.PostNorm.forward]
 
@@ -95,6 +119,14 @@ def large_predictions(method: Method) -> None:
 
 def large_latents(method: Method) -> None:
     method.encoder.norm.weight.mul_(LARGE)
+
+
+def norms_as_if_trained(method: Method) -> None:
+    """Weights and biases of the norms of all blocks leave their start."""
+    for block in method.encoder.blocks:
+        for norm in (block.norm1, block.norm2):
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.normal_()
 
 
 def fresh(seed: int, *, change: Callable | None = None, size=SMALL, **parts) -> Method:
@@ -115,11 +147,21 @@ FRESH = {
     ),
     "features that are 1.02 times the mean of the latents": partial(fresh, 3, encoder=Longer),
     "features that are twice the mean of the latents": partial(fresh, 4, encoder=Twice),
-    "a healthy method whose features differ from the mean of the latents by rounding alone": partial(fresh, 5, encoder=Careful),
+    "features that have the numbers of the mean of the latents, in another order": partial(fresh, 13, encoder=Mirrored),
+    "a healthy method whose features differ from the mean of the latents by rounding alone": partial(
+        fresh, 5, encoder=Careful
+    ),
     "a healthy method with latents of about a million": partial(fresh, 6, encoder=Careful, change=large_latents),
     "a healthy method with predictions of about a million": partial(fresh, 7, change=large_predictions),
     "a decoder that leaves a small part of each token unrestored": partial(fresh, 8, decoder=Nearly),
     "a decoder that answers in reading order at the visible places alone": partial(fresh, 9, decoder=InReadingOrder),
+    "a decoder that answers in reading order at the hidden places alone": partial(
+        fresh, 14, decoder=InReadingOrderWhereHidden
+    ),
+    "a decoder that does not restore, and whose class has another name": partial(fresh, 15, decoder=Untidy),
+    "a post-norm encoder whose norms have left their start": partial(
+        fresh, 16, block=sabotaged.PostNorm, change=norms_as_if_trained
+    ),
     "a post-norm encoder whose class has another name": partial(fresh, 10, block=Plain),
     "a healthy method whose classes descend from the sick ones": partial(
         fresh, 11, encoder=Trained, block=PreNorm, decoder=Restoring

@@ -19,7 +19,9 @@ def sums(x: Tensor, garment: Tensor) -> Tensor:
     return x.new_zeros(len(x), int(home.max()) + 1).index_add_(1, home, x)
 
 
-def against(base: Callable = lambda scores: scores[:1], *, sign=1, centred=True, grouped=True, divide=lambda n, count: n) -> Callable:
+def against(
+    base: Callable = lambda scores: scores[:1], *, sign=1, centred=True, grouped=True, divide=lambda n, count: n
+) -> Callable:
     """A mistake in the base, in the sign, or in the error: not centred, image by image, or divided by another number."""
 
     def mistaken(scores, garment):
@@ -27,8 +29,9 @@ def against(base: Callable = lambda scores: scores[:1], *, sign=1, centred=True,
         gain = apart.mean(1)
         left = apart - gain.unsqueeze(1) if centred else apart
         left = sums(left, garment) if grouped else left
-        count = len(garment.unique())
-        return gain, left.square().sum(1).sqrt() / divide(scores.shape[1], count)
+        number = divide(scores.shape[1], len(garment.unique()))
+        only(number > 0)
+        return gain, left.square().sum(1).sqrt() / number
 
     return mistaken
 
@@ -116,11 +119,17 @@ PAIRED = {
     "the gain is a sum over the images; the mean was asked for": (
         lambda scores, garment: (against()(scores, garment)[0] * scores.shape[1], against()(scores, garment)[1])
     ),
+    "the mean of each garment is taken off, so that its left-overs add up to 0: take off the gain, which is one for all": (
+        lambda scores, garment: (against()(scores, garment)[0], torch.zeros_like(scores[:, 0]))
+    ),
     "the gain has lost its sign: an encoder can be worse than encoder 0": (
         lambda scores, garment: (against()(scores, garment)[0].abs(), against()(scores, garment)[1])
     ),
     "the gain and the error are exchanged: the gain comes first": lambda scores, garment: against()(scores, garment)[::-1],
     "the error is divided by the number of garments less 1; by n was asked for": against(divide=lambda n, count: count - 1),
+    "the error is divided by n − 1; by n was asked for": against(divide=lambda n, count: n - 1),
+    "the error is the standard deviation of the sums over √G, for G garments; the root of the sum of their squares over n was asked "
+    "for": against(divide=lambda n, count: ((count - 1) * count) ** 0.5),
     "the error is that of G / (G − 1) garments, a correction that was not asked for": against(
         divide=lambda n, count: n * ((count - 1) / count) ** 0.5
     ),
@@ -167,25 +176,39 @@ def not_its_own(labels, noise, per_class):
     return torch.stack([ids[noise[:, : len(ids)].argsort(1)[:, :per_class]] for ids in each], 1)
 
 
+def last_of_all(labels, noise, per_class):
+    """The end of the right order."""
+    each = [(labels == kind).nonzero().flatten() for kind in labels.unique()]
+    return torch.stack([ids[noise[:, ids].argsort(1)[:, -per_class:]] for ids in each], 1)
+
+
 def by_rank(x: Tensor) -> Tensor:
     return x.argsort().argsort()
 
 
 FEW_LABELS = {
-    "the images with the highest noise are taken; the lowest were asked for": few(order=lambda x: x.argsort(descending=True)),
+    "the images with the highest noise are taken; the lowest were asked for": few(
+        order=lambda x: x.argsort(descending=True)
+    ),
     "the images are drawn from all at once: each class must get its own per_class": over_all,
     "the numbers count inside the class; they must name images of the whole set": few(lambda ids, chosen: chosen),
     "the first images of each class are taken, and the noise is not used": few(order=lambda x: torch.arange(len(x))),
-    "every draw uses the noise of the first": lambda labels, noise, per_class: few()(labels, noise[:1].expand_as(noise), per_class),
+    "every draw uses the noise of the first": lambda labels, noise, per_class: few()(
+        labels, noise[:1].expand_as(noise), per_class
+    ),
     "the images of a class are sorted by number; in the order of their noise, a small draw is part of a larger one": few(
         lambda ids, chosen: ids[chosen].sort().values
     ),
     "the classes are in the order in which they first appear; ascending labels were asked for": few(
         kinds=lambda labels: torch.tensor(list(dict.fromkeys(labels.tolist())))
     ),
-    "the classes are in descending order; ascending labels were asked for": few(kinds=lambda labels: labels.unique().flip(0)),
+    "the classes are in descending order; ascending labels were asked for": few(
+        kinds=lambda labels: labels.unique().flip(0)
+    ),
     "argsort of argsort gives ranks, not the members in order: one argsort is right": few(order=by_rank),
-    "the lowest of each class is left out: take the first per_class, from place 0 on": few(order=lambda x: x.argsort().roll(-1)),
+    "the lowest of each class is left out: take the first per_class, from place 0 on": few(
+        order=lambda x: x.argsort().roll(-1)
+    ),
     "the first numbers of the noise are used for every class; each image has its own: noise[:, members]": not_its_own,
     "the axes are in the order classes, draws, images; draws, classes, images was asked for": (
         lambda labels, noise, per_class: few()(labels, noise, per_class).transpose(0, 1)
@@ -193,6 +216,17 @@ FEW_LABELS = {
     "the axes are in the order draws, images, classes; draws, classes, images was asked for": (
         lambda labels, noise, per_class: few()(labels, noise, per_class).transpose(1, 2)
     ),
+    "the axes are put in order by a reshape, which mixes the numbers: use transpose, permute, or stack(…, dim=1)": (
+        lambda labels, noise, per_class: few()(labels, noise, per_class).transpose(0, 1).reshape(len(noise), -1, per_class)
+    ),
+    "the images of a class are in descending order of their noise; ascending was asked for": few(
+        lambda ids, chosen: ids[chosen].flip(0)
+    ),
+    "the images with the highest noise are taken, in ascending order; the lowest were asked for": last_of_all,
+    "other classes are set to 0, which is the lowest noise there is: set them to torch.inf, or leave them out": lambda labels, noise, per_class: (
+        torch.stack([(noise * (labels == kind)).argsort(1)[:, :per_class] for kind in labels.unique()], 1)
+    ),
+    "images are counted from 1; they are counted from 0": few(lambda ids, chosen: ids[chosen] + 1),
     "classes and images are in one axis; an axis for each was asked for": (
         lambda labels, noise, per_class: few()(labels, noise, per_class).flatten(1)
     ),

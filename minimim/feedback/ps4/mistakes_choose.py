@@ -65,6 +65,12 @@ def over_images(table, right, fold):
     return torch.stack([table[best(right[:, fold != name].mean(1)), f] for f, name in enumerate(names)]).mean()
 
 
+def last_in_folds(table, right, fold):
+    """The last of several where a fold is left out."""
+    picks = [len(table) - 1 - best(others(table, f).flip(0)) for f in range(table.shape[1])]
+    return table[picks, range(len(picks))].mean()
+
+
 CHOOSE = {
     "the layer is chosen on the test images: they may be looked at once, when the choice is made": choosing(
         lambda right, fold, tested: best(tested.mean(1))
@@ -79,6 +85,12 @@ CHOOSE = {
         lambda right, fold, tested: len(right) - 1 - best(means(right, fold).mean(1).flip(0))
     ),
     "the layer is the one that most folds chose; choose it once, by all folds": choosing(most_often),
+    "the layer is the one that wins most folds; the best mean over folds was asked for": choosing(
+        lambda right, fold, tested: int((means(right, fold) >= means(right, fold).amax(0) - 1e-6).sum(1).argmax())
+    ),
+    "where a fold is left out, the last of several that are equally good is taken; the first was asked for": choosing(
+        honest=last_in_folds
+    ),
     "the honest score is the winner's own: the same folds chose it, and luck is counted as merit": choosing(
         honest=lambda table, right, fold: table.mean(1).max()
     ),

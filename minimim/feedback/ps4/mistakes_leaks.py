@@ -36,6 +36,11 @@ def same_copies(predict, images, other, hidden, mask):
     return predict(x, h), predict(torch.where(mask, other, x), h)
 
 
+def from_black(predict, images, other, hidden, mask):
+    """The first question has black pixels under the mask."""
+    return together(predict, images.masked_fill(mask, 0), other, hidden)
+
+
 def apart(before: Tensor, after: Tensor, tolerance: float) -> Tensor:
     return (after - before).abs() > tolerance
 
@@ -49,7 +54,7 @@ def testing(*, where=None, put=None, ask=together, moved=apart, share=lambda hit
         grid = images.shape[2] // patch_size, images.shape[3] // patch_size
         mask = boxes.pixels(images, where(hidden, grid) if where else hidden, patch_size)
         other = put(images, noise, mask) if put else torch.where(mask, noise, images)
-        found = ask(predict, images, other, hidden, mask) if ask is same_copies else ask(predict, images, other, hidden)
+        found = ask(predict, images, other, hidden, *([mask] if ask in (same_copies, from_black) else []))
         return share(moved(*found, tolerance), hidden).to(images.dtype).mean()
 
     return mistaken
@@ -127,13 +132,19 @@ LEAKS = {
     "the second question reuses the copies of the first, and the box may have written into them: make new ones": testing(
         ask=same_copies
     ),
+    "the first question has black pixels under the mask; it was to be about the images as they are": testing(ask=from_black),
     "only the prediction at hidden places is compared: a leak may show at visible ones": testing(
         share=lambda hit, hidden: (hit & hidden.unsqueeze(-1)).flatten(1).any(1)
     ),
     "only the prediction at visible places is compared: a leak may show at hidden ones": testing(
         share=lambda hit, hidden: (hit & ~hidden.unsqueeze(-1)).flatten(1).any(1)
     ),
-    "only the first number of each place is compared: all T numbers count": testing(share=lambda hit, hidden: hit[:, :, 0].any(1)),
+    "only the first number of each place is compared: all T numbers count": testing(
+        share=lambda hit, hidden: hit[:, :, 0].any(1)
+    ),
+    "only the last number of each place is compared: all T numbers count": testing(
+        share=lambda hit, hidden: hit[:, :, -1].any(1)
+    ),
     "only the first place is compared: all N places count": testing(share=lambda hit, hidden: hit[:, 0].any(1)),
     "the changes are averaged over the numbers of an image: it moves when any single number does": testing(
         moved=summed(lambda change: change.abs().mean(1))
@@ -152,6 +163,9 @@ LEAKS = {
     ),
     "only changes upwards are counted": testing(moved=lambda before, after, tolerance: after - before > tolerance),
     "only changes downwards are counted": testing(moved=lambda before, after, tolerance: before - after > tolerance),
+    "the sizes of the predictions are compared, so that a change of sign is none: take abs of the difference": testing(
+        moved=lambda before, after, tolerance: (after.abs() - before.abs()).abs() > tolerance
+    ),
     "the tolerance is not used: rounding counts as a leak": testing(moved=lambda before, after, tolerance: before != after),
     "a change that is just as large as the tolerance counts; more than that was asked for": testing(
         moved=lambda before, after, tolerance: (after - before).abs() >= tolerance
@@ -166,7 +180,12 @@ LEAKS = {
     "the share is of the images that stay; of those that move was asked for": testing(
         share=lambda hit, hidden: ~hit.flatten(1).any(1)
     ),
-    "an image moves when one of its numbers does, and you ask that all do": testing(share=lambda hit, hidden: hit.flatten(1).all(1)),
+    "an image moves when one of its numbers does, and you ask that all do": testing(
+        share=lambda hit, hidden: hit.flatten(1).all(1)
+    ),
+    "a place counts only where all of its T numbers move: any single number counts": testing(
+        share=lambda hit, hidden: hit.all(2).any(1)
+    ),
     "images that hide nothing are left out of the share; the share of all images was asked for": testing(share=some),
     "it is the number of images that move; divide it by the number of images": testing(
         share=lambda hit, hidden: hit.flatten(1).any(1).sum()

@@ -63,7 +63,17 @@ def few_cases() -> Iterable[tuple[str, Arguments]]:
     yield "one image alone", case({4: 1}, 2, 1, seed=6)
 
 
-FEW_LABELS = Task(name="ps4.2", function="few_labels", truth=truth.few_labels, cases=few_cases, mistakes=mistakes.FEW_LABELS)
+FEW_LABELS = Task(
+    name="ps4.2",
+    function="few_labels",
+    truth=truth.few_labels,
+    cases=few_cases,
+    mistakes=mistakes.FEW_LABELS,
+    errors={
+        "IndexError: Dimension out of range": "a tensor has fewer axes than are asked of it; squeeze() takes away the only axis of a "
+        "class that has one image, and squeeze(1) or flatten() do not"
+    },
+)
 
 
 # ps4.3
@@ -81,12 +91,17 @@ def choose_cases() -> Iterable[tuple[str, Arguments]]:
     right = torch.tensor([[1.0, 1, 0, 0, 0, 0], [1, 0, 1, 0, 1, 0]])
     tested = torch.tensor([[1.0, 1, 1, 1], [0, 1, 0, 1]])
     yield "the example", {"right": right, "fold": torch.tensor([0, 0, 1, 1, 2, 2]), "tested": tested}
-    yield from ((f"4 layers, 5 folds, {words}", a) for words, a in variants(case([0.3, 0.45, 0.5, 0.4], [8] * 5, 25, seed=0)))
+    yield from (
+        (f"4 layers, 5 folds, {words}", a) for words, a in variants(case([0.3, 0.45, 0.5, 0.4], [8] * 5, 25, seed=0))
+    )
     yield "folds of 3, 9 and 16 images", case([0.4, 0.5, 0.5], [3, 9, 16], 10, seed=59)
     yield "folds of 2 and 20 images", case([0.5, 0.4, 0.45, 0.5, 0.4], [2, 20], 12, seed=174)
     alike = case([0.5, 0.5, 0.5], [4, 4, 4], 9, seed=5)
     alike["right"] = alike["right"][:1].repeat(3, 1)
     yield "layers that are equally good", alike
+    prefer = {"right": torch.tensor([[1.0, 1, 1, 0, 0] * 2 + [0.0] * 5, [1.0, 1, 0, 0, 0] * 2 + [1.0] * 5])}
+    prefer |= {"fold": torch.arange(15) // 5, "tested": torch.eye(2)}
+    yield "3 folds, of which two prefer a layer that is bad in the third", prefer
     yield "one layer alone, 2 folds", case([0.5], [3, 5], 4, seed=7)
     yield "2 folds, one test image", case([0.4, 0.6, 0.5], [8, 4], 1, seed=8)
     yield "12 layers that differ by luck alone, 8 folds", case([0.5] * 12, [4] * 8, 40, seed=6)
@@ -117,12 +132,13 @@ def dots(box, change: Tensor, tolerance: float, **more) -> Arguments:
 
 
 def stale_noise() -> Arguments:
-    """8 images under whose masks the noise is what stands there (3), is not but black stands there (2), or is black (1)."""
-    given = asked(boxes.total, (8, 2, 4, 4), 2, seed=12)
+    """8 images: under their masks the noise is what stands there (3), black stands there (2), the noise is black (1), or is
+    twice the negative (1)."""
+    given = asked(boxes.energy, (8, 2, 4, 4), 2, seed=12)
     images, noise, where = given["images"], given["noise"], boxes.pixels(given["images"], given["hidden"], 2)
     noise[:3] = torch.where(where, images, noise)[:3]
     images[3:5] = images[3:5].masked_fill(where[3:5], 0)
-    noise[5] = 0
+    noise[5], noise[6] = 0, -2 * images[6]
     return given
 
 
@@ -146,18 +162,29 @@ def leak_cases() -> Iterable[tuple[str, Arguments]]:
     yield "4 images of which one hides nothing, and a box that sees everything", nothing
     yield "noise that is, in some images, just what stands under the mask", stale_noise()
 
-    yield "a box that sees one number of each image (one pixel in one channel)", asked(boxes.keyhole, (48, 3, 4, 4), 2, seed=9)
+    yield (
+        "a box that sees one number of each image (one pixel in one channel)",
+        asked(boxes.keyhole, (48, 3, 4, 4), 2, seed=9),
+    )
     change = torch.tensor([0.25, -0.25]).repeat(6)
-    yield "a leak that shows in one number of the prediction, anywhere in it", dots(boxes.one_number, change, 0.2, width=3)
+    single = dots(boxes.one_number, change[:10], 0.2, width=3)
+    yield "a leak that shows in one number of the prediction, anywhere in it", single
+    yield "the same, 100 times as large", {**single, "noise": 100 * single["noise"]}
+    yield "a change of 0.15 in one number, tolerance 0.2", {**single, "noise": 0.6 * single["noise"]}
     yield "a change of 0.15 in every number, tolerance 0.2", dots(boxes.every_number, 0.6 * change, 0.2)
     yield "a change that is just as large as the tolerance", dots(boxes.every_number, change, 0.25)
     near = dots(boxes.every_number, change / 64, 1 / 512, level=1e3)
     yield "predictions near 1,000 that change by 0.004, tolerance 0.002", near
     yield "a leak that lets one number rise and another fall", dots(boxes.there_and_back, change, 0.2)
+    turned = dots(boxes.every_number, change, 0.2)
+    yield "a prediction that changes its sign and keeps its size", {**turned, "images": -turned["noise"]}
 
     yield "a box that writes into its images, and has no leak", asked(boxes.in_place, (3, 3, 4, 4), 2, seed=4)
     yield "a box that wipes out its images and its mask, and has no leak", asked(boxes.wiping, (3, 2, 4, 6), 2, seed=10)
-    yield "a box that divides by the largest pixel of the batch", asked(boxes.by_the_batch, (4, 3, 4, 8), 2, seed=5, ratio=0.8)
+    yield (
+        "a box that divides by the largest pixel of the batch",
+        asked(boxes.by_the_batch, (4, 3, 4, 8), 2, seed=5, ratio=0.8),
+    )
     told = asked(boxes.first_to_all, (5, 1, 4, 4), 2, seed=11)
     told["hidden"][2:] = False
     yield "a box that tells every image what the first one hides", told
@@ -165,7 +192,16 @@ def leak_cases() -> Iterable[tuple[str, Arguments]]:
     yield "a box that tells every image the lowest hidden pixel of the batch", lowest
 
 
-LEAKS = Task(name="ps4.4", function="leaks", truth=truth.leaks, cases=leak_cases, mistakes=mistakes_leaks.LEAKS)
+LEAKS = Task(
+    name="ps4.4",
+    function="leaks",
+    truth=truth.leaks,
+    cases=leak_cases,
+    mistakes=mistakes_leaks.LEAKS,
+    errors={
+        "condition to be a boolean tensor": "the box was given a mask that is not boolean; give it hidden.clone(), as it came"
+    },
+)
 
 
 # ps4.5
