@@ -41,7 +41,17 @@ def with_a_free_batch(module, how, *example):
     return torch.export.export(module, example, dynamic_shapes=tuple({0: batch} for _ in example)).module()
 
 
-ENCODERS = [("mae", {}), ("mae", {"pool": "cls"}), ("mae", {"pool": "patches", "layer": 1}), *[(name, {}) for name in names()[1:]]]
+HOW = [("mae", {}), ("mae", {"pool": "cls"}), ("mae", {"pool": "patches", "layer": 1})]
+
+
+def kind_of(name):
+    """What distinguishes encoders: their class, and which tokens they have beside the patches'."""
+    encoder = build(name).encoder
+    return type(encoder), encoder.cls_token is None, encoder.mask_token is None
+
+
+ONE_OF_EACH = {kind_of(name): (name, {}) for name in reversed(names())}  # the first recipe of each
+ENCODERS = HOW + [one for one in ONE_OF_EACH.values() if one not in HOW]
 
 
 @pytest.mark.parametrize("how", ["export", "trace"])

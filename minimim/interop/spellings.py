@@ -78,6 +78,7 @@ def choose(found: list[str], key: str) -> str:
     """The prefix of one encoder among those that were found, "" where there is none to choose from."""
     names = ", ".join(f'"{prefix.rstrip(".") or "(no prefix)"}"' for prefix in found)
     answering = [prefix for prefix in found if f".{key}." in f".{prefix}"] if key else found
+    answering = [f"{key}."] if f"{key}." in answering else answering
     if key and not answering:
         raise UserError(f'there is no encoder under key="{key}": {f"there are {names}" if names else "no encoder was found at all"}')
     if len(answering) < 2:

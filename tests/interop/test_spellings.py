@@ -97,6 +97,12 @@ def test_of_several_encoders_that_nothing_tells_apart_none_is_taken(tmp_path, er
     assert '"left", "right"' in error(interop.load_file, tmp_path / "w.pth", key="lef")
 
 
+def test_an_encoder_inside_of_another_ones_prefix_is_kept_apart(tmp_path):
+    torch.save(under("model.", timm(build_mae())) | under("model.copy.", timm(fresh_mae())), tmp_path / "w.pth")
+    assert_same(interop.load_file(tmp_path / "w.pth", key="model"), timm(build_mae()))
+    assert_same(interop.load_file(tmp_path / "w.pth", key="copy"), timm(fresh_mae()))
+
+
 def test_a_key_where_there_is_no_encoder_is_refused(tmp_path, error):
     torch.save({"teacher": {"conv1.weight": torch.ones(1)}}, tmp_path / "w.pth")
     assert "no encoder was found" in error(interop.load_file, tmp_path / "w.pth", key="teacher")

@@ -102,7 +102,7 @@ def test_a_decoder_of_an_unusual_size_has_the_heads_that_other_codes_give_it(sai
 
 @pytest.mark.parametrize("size", [(64, 2, 2), (128, 4, 8)])
 def test_a_size_without_a_name_needs_its_heads_and_comes_back(error, size):
-    trained = build_mae(size=size)
+    trained = build_mae(size=size, decoder_dim=32, decoder_depth=1)
     if size[:2] != (128, 4):
         assert "width 64 and 2 blocks" in error(interop.method_for, official(trained))
         assert "among 3 heads" in error(interop.method_for, official(trained), heads=3)
