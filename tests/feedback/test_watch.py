@@ -86,7 +86,8 @@ def test_how_cells_are_read_is_put_back_before_the_next_one(kernel):
     [
         "total, mine = 3, torch.equal\nfrom torch import equal, nn\nimport torch.nn.functional as F",
         "torch.manual_seed(0)\ntorch.set_printoptions(precision=2)\ntorch.Tensor.__repr__ = torch.Tensor.__repr__",
-        "import matplotlib.pyplot as plt\nimport torchvision\nfrom minimim import show",
+        "import matplotlib.pyplot as plt\nfrom minimim import show",
+        "torch.manual_seed = torch._disable_dynamo(torch.manual_seed)",  # as PyTorch's compiler does when it is loaded
         "import copy, math\nimport torch\nfrom minimim.feedback import check",
         "class Mine(torch.nn.Linear):\n    pass\n\nMine(2, 2)(torch.ones(1, 2)).sum().backward()",
         "torch.Tensor.__repr__ = lambda self: 'a tensor'",
@@ -94,4 +95,5 @@ def test_how_cells_are_read_is_put_back_before_the_next_one(kernel):
 )
 def test_what_a_notebook_may_do_is_not_told(kernel, monkeypatch, cell):
     monkeypatch.setattr(torch.Tensor, "__repr__", torch.Tensor.__repr__)
+    monkeypatch.setattr(torch, "manual_seed", torch.manual_seed)
     assert kernel(SET_UP, cell, TEST)[0] == set()
