@@ -95,7 +95,8 @@ class Watch:
 def wrapped_by_torch(now, before) -> bool:
     """Whether PyTorch itself has put a function around another, as its compiler does when it is loaded."""
     code = getattr(now, "__code__", None)
-    return code is not None and code.co_filename.startswith(os.path.dirname(torch.__file__)) and inspect.unwrap(now) is before
+    inside = code is not None and code.co_filename.startswith(os.path.dirname(torch.__file__))
+    return inside and inspect.unwrap(now, stop=lambda function: function is before) is before
 
 
 def everything():
