@@ -63,15 +63,22 @@ def main() -> None:
     torch.set_num_threads(1 if args.smoke else 2)
     rows = []
     for dtype in (torch.float32, torch.bfloat16):
-        print(f"\n{str(dtype).removeprefix('torch.')}, {HEADS} heads: time of the fused kernel over that of the plain products")
+        print(
+            f"\n{str(dtype).removeprefix('torch.')}, {HEADS} heads: time of the fused kernel over that of the plain products"
+        )
         for tokens in TOKENS[:2] if args.smoke else TOKENS:
             for width in WIDTHS[:1] if args.smoke else WIDTHS:
                 numbers = 4096 if args.smoke else NUMBERS[args.device]
                 row = compare(tokens, width, dtype, args.device, 3 if args.smoke else args.rounds, numbers)
                 rows.append({"dtype": str(dtype).removeprefix("torch."), "heads": HEADS, **row})
                 low, middle, high = (row["fused_to_plain"][part] for part in ("low", "median", "high"))
-                print(f"  {tokens:3} tokens, head width {width}, batch {row['batch']:3}: {middle:.2f} ({low:.2f} to {high:.2f})", flush=True)
-    write("attention", args.device, args.seed, {"device": kind(args.device), "rounds": args.rounds, "measured": rows}, args.out)
+                print(
+                    f"  {tokens:3} tokens, head width {width}, batch {row['batch']:3}: {middle:.2f} ({low:.2f} to {high:.2f})",
+                    flush=True,
+                )
+    write(
+        "attention", args.device, args.seed, {"device": kind(args.device), "rounds": args.rounds, "measured": rows}, args.out
+    )
 
 
 if __name__ == "__main__":

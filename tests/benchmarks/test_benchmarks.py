@@ -10,6 +10,7 @@ import torch
 from helpers import TOP, generator
 
 from minimim.interop import load
+from minimim.threads import COUNT
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,24 @@ def test_cost_falls_with_the_mask_ratio_and_climbs_with_the_size(tmp_path, monke
     assert work["mask"] == sorted(work["mask"], reverse=True) and len(set(work["mask"])) == 5
     assert work["size"] == sorted(set(work["size"]))
     assert written["cost-probe-cpu"]["measured"][0]["accuracy"] > 0.2  # of 10 classes
+
+
+def test_attention_lets_both_ways_take_turns_at_every_size(tmp_path, monkeypatch):
+    measured = run("attention.py", tmp_path, monkeypatch)["attention-cpu"]["measured"]
+    sizes = [(row["dtype"], row["tokens"], row["head_width"]) for row in measured]
+    assert len(sizes) == len(set(sizes)) == 4 and all(row["batch"] * row["tokens"] * 64 <= 4096 for row in measured)
+    for row in measured:
+        low, middle, high = (row["fused_to_plain"][part] for part in ("low", "median", "high"))
+        assert 0 < low <= middle <= high and set(row["milliseconds"]) == {"fused", "plain"}
+
+
+def test_waiting_measures_every_setting_alone_and_beside_busy_processes(tmp_path, monkeypatch):
+    written = run("waiting.py", tmp_path, monkeypatch)["waiting-cpu"]
+    assert [row["busy"] for row in written["measured"]] == [busy for busy in (0, 1, 2) for _ in written["settings"]]
+    assert {row["setting"] for row in written["measured"]} == set(written["settings"]) >= {"torch's own", f"count {int(COUNT):,}"}
+    for row in written["measured"]:
+        assert len(row["every_turn"]) == written["turns"] == 1 and row["every_turn"][0] > 0
+        assert (row["to_torchs_own"] == 1) or row["setting"] != "torch's own"
 
 
 def test_quality_measures_each_recipe_once_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
