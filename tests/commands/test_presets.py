@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,8 @@ from minimim.methods import create
 from minimim.presets import PRESETS, STAGES, images_of, preset
 from minimim.train import Run
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 LARGE = [name for name, one in PRESETS.items() if "H100" in one.needs.get("pretrain", presets.Needs(0, {})).minutes]
 IMAGES = {  # train images of each set: to pretrain on, and with labels
     "cifar10": (50_000, 50_000),
@@ -31,20 +32,6 @@ IMAGES = {  # train images of each set: to pretrain on, and with labels
     "imagenet": (1_281_167, 1_281_167),
 }
 SHARES = {"tiny": 0.05, "small": 0.15, "base": 0.4}  # of 989 TFLOP/s
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    """A machine with no data on it, and no network."""
-
-    def unreachable(*args, **more):
-        raise OSError("Network is unreachable")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINIMIM_PACKS", "MINIMIM_IMAGENET"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MINIMIM_DATA", str(tmp_path / "data"))
 
 
 def ask(capsys, *arguments):

@@ -1,6 +1,5 @@
 """Tiny-ImageNet and ImageNet, in small: where they are looked for, how they are read; and what is here without a download."""
 
-import socket
 import zipfile
 from hashlib import md5
 from importlib import import_module
@@ -15,26 +14,11 @@ from minimim.data import Images, OnDisk, available, load
 from minimim.data.named import PACKS, SIZES
 from minimim.errors import UserError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* as one colour")  # as all pictures are here
+pytestmark = [pytest.mark.usefixtures("alone"), pytest.mark.filterwarnings("ignore:.* as one colour")]  # as all pictures are here
 named = import_module("minimim.data.named")  # the package has a function of this name
 FISH, DOG, BUS = "n01443537", "n02099712", "n04146614"
 COLOURS = {FISH: (250, 0, 0), DOG: (0, 250, 0), BUS: (0, 0, 250)}
 NAMES = {FISH: "goldfish", DOG: "Labrador retriever", BUS: "school bus"}
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    """A machine with nothing on it, and no network: the folder of data."""
-
-    def unreachable(*args, **more):
-        raise OSError("Network is unreachable")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    monkeypatch.chdir(tmp_path)
-    for name in ("MINIMIM_PACKS", "MINIMIM_IMAGENET"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MINIMIM_DATA", str(tmp_path / "data"))
-    return tmp_path / "data"
 
 
 def picture(path, colour, size=(64, 64)):
