@@ -820,7 +820,7 @@ WRONG = {
         ("the lowest noise there is", lambda labels, noise, per_class: torch.stack(
             [(noise * (labels == c)).argsort(1)[:, :per_class] for c in labels.unique()], 1
         )),
-        ("changed its argument noise", lambda labels, noise, per_class: (few_topk(labels, noise, per_class), noise.zero_())[0]),
+        ("changed its argument noise", lambda labels, noise, per_class: (few_topk(labels, noise, per_class), noise.mul_(2))[0]),
         ("classes and images are in one axis", few_flat),
     ],
     "ps4.3": [
@@ -923,7 +923,7 @@ WRONG = {
         ("answer 0 goes by the class", symptoms_with(order=lambda method, *_: isinstance(method.decoder, sabotaged.Unrestored))),
         ("answer 2 goes by the name", symptoms_with(norm=lambda method, *_: type(method.encoder.blocks[0]).__name__ == "PostNorm")),
         ("not the mode of the method", leaving(lambda method: method.encoder.train())),
-        ("not the weights of the method", leaving(lambda method: method.decoder.pred.weight.data.mul_(2))),
+        ("not the weights of the method", leaving(lambda method: method.encoder.norm.weight.data.mul_(2))),
         ("not requires_grad of the weights", leaving(lambda method: method.requires_grad_(False))),
         ("it returned numbers (torch.float32)", lambda method, images, noise: 0.5 + symptoms_reversed(method, images, noise).float()),
         ("all three answers are upside down", lambda method, images, noise: ~symptoms_reversed(method, images, noise)),
