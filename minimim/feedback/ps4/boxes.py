@@ -59,10 +59,9 @@ def in_place(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
 
 
 def wiping(images: Tensor, hidden: Tensor, patch_size: int) -> Tensor:
-    """Afterwards the images are empty, and the mask hides nothing."""
+    """Afterwards the images are empty."""
     result = visible_only(images, hidden, patch_size)
     images.zero_()
-    hidden.zero_()
     return result
 
 

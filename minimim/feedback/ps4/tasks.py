@@ -180,7 +180,7 @@ def leak_cases() -> Iterable[tuple[str, Arguments]]:
     yield "a prediction that changes its sign and keeps its size", {**turned, "images": -turned["noise"]}
 
     yield "a box that writes into its images, and has no leak", asked(boxes.in_place, (3, 3, 4, 4), 2, seed=4)
-    yield "a box that wipes out its images and its mask, and has no leak", asked(boxes.wiping, (3, 2, 4, 6), 2, seed=10)
+    yield "a box that wipes out its images, and has no leak", asked(boxes.wiping, (3, 2, 4, 6), 2, seed=10)
     yield (
         "a box that divides by the largest pixel of the batch",
         asked(boxes.by_the_batch, (4, 3, 4, 8), 2, seed=5, ratio=0.8),
