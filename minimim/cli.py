@@ -1,6 +1,8 @@
 """The command line: `minimim COMMAND --option value …`, made from the commands' dataclasses."""
 
 import argparse
+import errno
+import os
 import sys
 import types
 import typing
@@ -16,19 +18,29 @@ from minimim.methods import create, options
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the exit code: 0, 1 when the answer is no, 2 for a mistake in what was asked, 130 for
-    Ctrl-C. A mistake is one sentence, never a traceback."""
+    Ctrl-C, 141 where nobody reads any further, as behind `| head`. A mistake is one sentence, never a traceback."""
     warnings.showwarning = note
     printable()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         command = parse(arguments)
-        return int(command.run() or 0)
+        code = int(command.run() or 0)
+        sys.stdout.flush()  # here, and not when Python ends, a closed pipe or a full disk can still be caught
+        return code
     except UserError as error:
         print(f"minimim: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("minimim: stopped", file=sys.stderr)
         return 130
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python prints the rest when it ends
+        if error.errno == errno.EPIPE:
+            return 141
+        print(f"minimim: {error}: free some space, or let the output go elsewhere", file=sys.stderr)
+        return 2
 
 
 def printable() -> None:

@@ -34,6 +34,8 @@ def size_of(size: str | tuple[int, int, int]) -> tuple[int, int, int]:
     if not isinstance(size, str) and not (isinstance(size, list | tuple) and len(size) == 3):
         raise UserError(f"a size is a name ({', '.join(SIZES)}) or three numbers, (dim, depth, heads), not {size}")
     dim, depth, heads = SIZES[size] if isinstance(size, str) else size
+    if not all(hasattr(number, "__index__") and number > 0 for number in (dim, depth, heads)):
+        raise UserError(f"width, depth and heads of an encoder are whole numbers above 0, not {dim}, {depth} and {heads}")
     if dim % heads:
         raise UserError(f"a width of {dim} cannot be shared out among {heads} heads: choose a number of heads that divides it")
     return dim, depth, heads
@@ -51,6 +53,8 @@ def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
 
     Raises UserError for a word that is not there, for a block that is not there, and for the maps of several blocks.
     """
+    if not isinstance(want, str | Sequence | set):
+        raise unknown("thing to want", want, ("layers", "attention", "attention:2"))
     words = {want} if isinstance(want, str) else set(want)
     maps = {word for word in words if word.partition(":")[0] == "attention"}
     for word in sorted(words - maps - {"layers"}):
@@ -58,7 +62,7 @@ def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
     if len(maps) > 1:
         raise UserError(f"one attention map at a time, not {' and '.join(sorted(maps))}: encode again for another block's")
     number = next(iter(maps)).removeprefix("attention").removeprefix(":") or "-1" if maps else None
-    if number is not None and not number.removeprefix("-").isdigit():
+    if number is not None and not number.removeprefix("-").isdecimal():
         raise UserError(f'attention is wanted of a block by its number, such as "attention:2", not of "{number}"')
     return "layers" in words, None if number is None else layer_number(int(number), depth)
 

@@ -88,6 +88,9 @@ def test_one_word_is_wanted_as_well_as_several():
     ("atention", "did you mean 'attention'"),
     (("layers", "layer"), "did you mean 'layers'"),
     ("layers:2", "unknown thing to want"),
+    (None, "unknown thing to want"),
+    (0, "unknown thing to want"),
+    ("attention:²", 'not of "²"'),
     ("attentions", "unknown thing to want"),
     ("attention:4", "layer 4 is not there"),
     ("attention:-5", "layer -5 is not there"),
@@ -167,3 +170,9 @@ def test_unknown_sizes_suggest_the_near_one():
     with pytest.raises(UserError, match="three numbers"):
         vit(size=(128, 4))
     assert set(SIZES) == {"micro", "tiny", "small", "base", "large", "huge"}
+
+
+@pytest.mark.parametrize("size", [(16, 2, 0), (16, 2, "2"), (16, 2.0, 2), (0, 2, 2), (16, -1, 2)])
+def test_a_size_that_is_no_three_whole_numbers_is_one_sentence(size):
+    with pytest.raises(UserError, match="^width, depth and heads of an encoder are whole numbers above 0, not"):
+        ViT(16, 4, size)

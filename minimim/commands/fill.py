@@ -1,6 +1,7 @@
 """minimim fill"""
 
 import glob
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from minimim import bundled
 from minimim.commands.probe import tell
 from minimim.commands.weights import Start, wanted
 from minimim.config import argument, option
+from minimim.data.decode import one_colour
 from minimim.data.files import BROKEN, read_image
 from minimim.errors import UserError, unknown
 from minimim.masking import BlockMasking, GridMasking, RandomMasking
@@ -20,6 +22,7 @@ from minimim.patches import grid_of
 from minimim.show import fill_in
 from minimim.show.pictures import Filled
 from minimim.show.sheet import sheet
+from minimim.train.checkpoint import write_bytes
 from minimim.train.processes import pick_device
 
 BUNDLED = "mae-scenes"
@@ -56,14 +59,10 @@ class Fill:
         method = start.method.to(device)
         self.choose_mask(method)
         images = read(files, self.size(method), method.encoder.patch_embed.proj.in_channels)
-        generator = torch.Generator(device).manual_seed(self.seed)
+        generator = torch.Generator(device).manual_seed(self.seed % 2**63)
         filled = fill_in(method, images, generator=generator, truth=self.truth)
         content = sheet(filled, [str(file) for file in files], self.caption(start, filled))
-        try:
-            Path(self.out).parent.mkdir(parents=True, exist_ok=True)
-            Path(self.out).write_bytes(content)
-        except OSError as error:
-            raise UserError(f"cannot write {self.out}: {error}; choose another --out") from error
+        write_bytes(self.out, content)
         tell(f"{self.out}: {len(files)} picture{'s' * (len(files) > 1)}, as seen, filled in, and as they are")
         if not self.checkpoint and not self.weights:
             tell("the bundled model has seen nothing but drawn scenes of garments: --weights takes one that was trained on photographs")
@@ -137,6 +136,8 @@ def read(files: list[Path], size: tuple[int, int], channels: int) -> Tensor:
             images.append(read_image(file, size))  # (3, H, W)
         except BROKEN as error:
             raise UserError(f"{file} cannot be read as a picture: {error}") from error
+        if one_colour(images[-1]):
+            warnings.warn(f"{file} comes out as one colour", stacklevel=2)
     if channels == 3:
         return torch.stack(images)
     if channels == 1:

@@ -16,7 +16,7 @@ def check_pixels(images: Tensor, dtype: torch.dtype | None = None) -> None:
     dtype: of the floats, that of the weights which they meet; by default any.
     """
     if not isinstance(images, Tensor):
-        raise UserError(f"images are a torch.Tensor (B, C, H, W), not of type {type(images).__name__}: make one with torch.as_tensor")
+        raise UserError(f"images are a torch.Tensor (B, C, H, W), not of type {type(images).__name__}: make one with torch.as_tensor, or with torch.stack of several")
     if images.dtype == torch.uint8 or images.is_floating_point() and dtype in (None, images.dtype):
         return
     kind, wanted = (str(of).removeprefix("torch.") for of in (images.dtype, dtype or torch.float32))
@@ -26,14 +26,26 @@ def check_pixels(images: Tensor, dtype: torch.dtype | None = None) -> None:
     )
 
 
-def check_set(images: Tensor) -> None:
-    """`check_pixels` for a whole set, with a warning where its first floats are too large to be normalised."""
-    check_pixels(images)
-    largest = float(images[:16].abs().max()) if images.is_floating_point() and len(images) else 0.0
-    if largest > 50:
-        warnings.warn(
-            f"images in floats are taken as normalised, and these reach {largest:g}: give uint8 from 0 to 255, or normalise them", stacklevel=4
-        )
+def check_batch(images: Tensor, dtype: torch.dtype | None = None) -> None:
+    """`check_pixels`; raises UserError also for anything but (B, C, H, W), and for channels that come last."""
+    check_pixels(images, dtype)
+    shape = tuple(images.shape)
+    if len(shape) != 4:
+        raise UserError(f"images are (B, C, H, W), and these are {shape}: one image is images[None], and grey ones are images[:, None]")
+    if shape[3] in (1, 3) and shape[1] > 4:
+        raise UserError(f"images are (B, C, H, W), and these are {shape}, which looks like (B, H, W, C): give images.permute(0, 3, 1, 2)")
+
+
+def check_set(images: Tensor, dtype: torch.dtype | None = None) -> None:
+    """`check_batch`, with a warning where the first floats are plainly not normalised."""
+    check_batch(images, dtype)
+    if not images.is_floating_point() or not images.numel():
+        return
+    least, most = (float(bound) for bound in images[:16].detach().aminmax())
+    reach = f"reach {max(most, -least):g}" if max(most, -least) > 50 else "all lie from 0 to 1" if 0 <= least < most <= 1 else ""
+    if reach:
+        told = f"images in floats are taken as normalised, and these {reach}: give uint8 from 0 to 255, or normalise them"
+        warnings.warn(told, stacklevel=4)
 
 
 def few(images, shots: int, *, seed: int = 0):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minimim.data.images import check_pixels
+from minimim.data.images import check_batch, check_pixels
 from minimim.draws import uniform
 
 Inputs = dict[str, Tensor]  # {"image": (B, C, H, W), "depth": (B, 1, H, W), …}
@@ -48,8 +48,11 @@ def denormalize(images: Tensor) -> Tensor:
 
 
 def as_inputs(images: Tensor | Inputs) -> Inputs:
-    """A plain tensor means {"image": tensor}."""
-    return images if isinstance(images, dict) else {"image": images}
+    """A plain tensor means {"image": tensor}. Raises UserError for what is neither."""
+    if isinstance(images, dict):
+        return images
+    check_pixels(images)
+    return {"image": images}
 
 
 @dataclass
@@ -92,7 +95,7 @@ class RandomViews(nn.Module):
         mirrored = noise[:, 4] < 0.5 * self.flip  # (B,)
         view = {}
         for name, images in inputs.items():
-            check_pixels(images)
+            check_batch(images)
             raw = images.dtype == torch.uint8
             images = images / 255 if raw else images
             if self.scale is not None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minimim.data.batches import in_order
-from minimim.data.images import check_pixels
+from minimim.data.images import check_batch
 from minimim.data.spelling import told_apart
 from minimim.errors import UserError
 
@@ -101,7 +101,9 @@ def check_labels(train, test) -> None:
     in memory of a kind that is not taken."""
     for name, data in (("train", train), ("test", test)):
         if hasattr(data, "images"):
-            check_pixels(data.images, torch.float32)
+            check_batch(data.images, torch.float32)
+        if not len(data):
+            raise UserError(f"there are no {name} images: give some of each class")
         if data.labels is None:
             raise UserError(f"the {name} images have no labels: put each class in a folder of its own")
     if len(train.labels.unique()) < 2:

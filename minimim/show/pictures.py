@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from minimim.data.images import check_pixels
+from minimim.data.images import check_batch, check_pixels, check_set
 from minimim.data.views import denormalize, normalize
 from minimim.errors import UserError
 from minimim.methods import Method
@@ -38,10 +38,10 @@ def fill_in(method: Method, images: Tensor, *, noise: Tensor | None = None, gene
     truth: give predictions of normalised patches the true mean and standard deviation of each hidden patch, and not those around.
     Raises UserError for a method that predicts something other than pixels, and for images of another kind.
     """
-    check_pixels(images, next(method.parameters()).dtype)
+    check_set(images, next(method.parameters()).dtype)
     target = method.target
     if not hasattr(target, "normalize"):
-        raise UserError(f"this method predicts {type(target).__name__}, not pixels, so there is nothing to paint")
+        raise UserError(f"this method predicts {type(target).__name__}, not pixels, so there is nothing to paint: give one that predicts pixels, as mae and simmim do")
     training = method.training
     device = next(method.parameters()).device
     output = method.eval()(images.to(device), noise=noise, generator=generator)
@@ -93,18 +93,17 @@ def as_pixels(images: Tensor, bands: tuple[int, int, int] | None = None) -> Tens
     bands: the channels that are shown as red, green and blue; by default the first three, or the first alone in grey where
     there are one or two. Raises UserError for bands that are not there, and for images of another kind or shape.
     """
-    check_pixels(images)
-    if images.dim() != 4:
-        raise UserError(f"pictures are shown from (B, C, H, W), and these are {tuple(images.shape)}: one image is images[None]")
+    check_batch(images)
     channels = images.shape[1]
-    shown = ([0, 1, 2] if channels > 2 else [0, 0, 0]) if bands is None else list(bands)
-    if len(shown) != 3 or not all(isinstance(band, int) and -channels <= band < channels for band in shown):
+    shown = ([0, 1, 2] if channels > 2 else [0, 0, 0]) if bands is None else bands
+    if not isinstance(shown, list | tuple) or len(shown) != 3 or not all(isinstance(band, int) and -channels <= band < channels for band in shown):
         raise UserError(f"bands are three channels to be shown as red, green and blue, each from 0 to {channels - 1}, not {bands}")
-    return as_bytes(images)[:, shown].permute(0, 2, 3, 1).contiguous()
+    return as_bytes(images)[:, list(shown)].permute(0, 2, 3, 1).contiguous()
 
 
 def strip(rows: list[Tensor], gap: int = 2, bands: tuple[int, int, int] | None = None) -> Tensor:
     """Several batches as rows of one picture on white: list of (B, C, H, W) → uint8 (H', W', 3). bands: as `as_pixels` has them."""
+    check_batch(rows[0])
     height, width = rows[0].shape[-2:]
     across = max(len(row) for row in rows)
     canvas = torch.full((len(rows) * (height + gap) - gap, across * (width + gap) - gap, 3), 255, dtype=torch.uint8)

@@ -33,6 +33,16 @@ def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> N
         os.replace(partial, path)
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Save bytes under a name, as `write` saves tensors: whole, or not at all."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        os.replace(partial, path)
+
+
 @contextmanager
 def writing(path: Path):
     """Within it, a disk that refuses to write a file is told in one sentence, and what was begun is taken away."""

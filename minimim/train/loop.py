@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minimim.config import TrainConfig
 from minimim.data.batches import batches
+from minimim.data.images import check_batch
 from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.methods import Method
@@ -61,6 +62,8 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     Raises UserError for what cannot be or breaks on the way, NotFinite when a loss is.
     """
     config = config or method.defaults
+    if hasattr(data, "images"):
+        check_batch(data.images)
     device = pick_device(config.device)
     total = steps_of(len(data), config)
     out = Path(out) if out is not None else None

@@ -1,7 +1,9 @@
 """`minimim fill`: one's own pictures as seen, filled in, and original, whatever they are; and the sentence where that cannot be."""
 
+import errno
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,7 +220,7 @@ def test_an_encoder_alone_cannot_fill_in(capsys):
         (["colour.png", "--checkpoint", "raw.safetensors", "--weights", "w.pth"], "give one of the two"),
         (["colour.png", "--key", "teacher"], "are about foreign weights"),
         (["colour.png", "--no-normalize-target"], "are about foreign weights"),
-        (["colour.png", "--checkpoint", "ibot.safetensors"], "predicts CentredPrototypes, not pixels"),
+        (["colour.png", "--checkpoint", "ibot.safetensors"], "predicts CentredPrototypes, not pixels, so there is nothing to paint: give one that"),
         (["colour.png", "--checkpoint", "data2vec.safetensors"], "predicts LayerMean, not pixels"),
         (["colour.png"] * 201, "201 pictures are more than the 200 that fit"),
     ],
@@ -234,6 +236,31 @@ def test_what_cannot_be_gets_a_sentence_and_draws_nothing(capsys, arguments, sen
     code, _, told = ask(capsys, *arguments)
     assert code == 2 and sentence in told and told.startswith("minimim: ") and told.count("\n") == 1
     assert sorted(os.listdir()) == before
+
+
+def test_a_disk_that_gets_full_leaves_the_last_drawing_whole(capsys, monkeypatch):
+    Path("fill.png").write_bytes(b"the last one")
+
+    def full(path, content):
+        with open(path, "wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    before = sorted(os.listdir())
+    code, _, told = ask(capsys, "colour.png", "--checkpoint", "raw.safetensors")
+    assert code == 2 and "cannot write fill.png: the disk is full" in told
+    assert Path("fill.png").read_bytes() == b"the last one" and sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("seed", [-1, 10**20])
+def test_every_whole_number_is_a_seed(capsys, seed):
+    assert ask(capsys, "colour.png", "--checkpoint", "raw.safetensors", "--seed", seed)[0] == 0
+
+
+def test_a_picture_of_one_colour_is_told(capsys):
+    Image.fromarray(np.full((16, 16), 9, dtype=np.uint8)).save("flat.png")
+    assert "note: flat.png comes out as one colour" in ask(capsys, "flat.png", "colour.png", "--checkpoint", "raw.safetensors")[2]
 
 
 def test_a_pattern_that_the_shell_left_alone_stands_for_its_files(capsys):

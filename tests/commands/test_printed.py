@@ -219,3 +219,16 @@ def test_each_kind_of_weights_has_its_own_option(capsys, run, command):
     save_file({n: t.contiguous() for n, t in timm(build_mae()).items()}, "w.safetensors")
     assert "mae.safetensors was written by minimim: give it as --checkpoint" in ask(capsys, command, "--weights", "mae.safetensors", *run[2:])[2]
     assert "give foreign weights as --weights" in ask(capsys, command, "--checkpoint", "w.safetensors", *run[2:])[2]
+
+
+# Output that nobody reads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("into, code, says", [("| true", 141, ""), ("> /dev/full", 2, "No space left on device: free some space")])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a shell and its devices")
+def test_output_that_goes_nowhere_ends_a_command_in_peace(into, code, says):
+    line = f"{shlex.quote(sys.executable)} -m minimim methods {into}; exit ${{PIPESTATUS[0]}}"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == code and says in done.stderr and len(done.stderr.splitlines()) == bool(says)

@@ -86,7 +86,7 @@ def test_weights_in_another_precision_take_floats_of_that_one():
 
 def test_what_is_no_tensor_and_what_is_no_batch_are_one_sentence():
     encoder = build("mae").encoder
-    with pytest.raises(UserError, match=r"^images are a torch\.Tensor \(B, C, H, W\), not of type ndarray: make one with torch\.as_tensor$"):
+    with pytest.raises(UserError, match=r"^images are a torch\.Tensor \(B, C, H, W\), not of type ndarray: make one with torch\.as_tensor, or"):
         encoder.features(np.zeros((2, 3, 16, 16), np.float32))
     for picture in (torch.zeros(3, 16, 16), torch.zeros(16, 16)):
         for look in (encoder.features, as_pixels):
@@ -94,11 +94,41 @@ def test_what_is_no_tensor_and_what_is_no_batch_are_one_sentence():
                 look(picture)
 
 
-@pytest.mark.parametrize("largest", [255, 60, 2.6])
-def test_floats_that_are_not_normalised_are_told(largest):
-    data = Images(raw(8).float() / 255 * largest, LABELS)
+@pytest.mark.parametrize("shape, says", [((3, 16, 16), "one image is images[None]"), ((8, 16, 16, 3), "give images.permute(0, 3, 1, 2)")])
+@pytest.mark.parametrize("door", ["train", "forward", "extract", "finetune", "official", "fill_in", "raw pixels", "views", "as_pixels", "strip"])
+def test_a_batch_of_another_shape_is_one_sentence_at_every_door(door, shape, says, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.of", lambda kind: torch.zeros(shape, dtype=kind))
+    doors = {**DOORS, **ANY_FLOAT}
+    if door == "forward" and shape[-1] == 3:
+        says = "(B, H, W, C)"
+    with pytest.raises(UserError, match=re.escape(f"(B, C, H, W), and these are {shape}")) as caught:
+        doors[door](torch.uint8)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("door", ["train", "forward", "extract", "finetune", "official", "fill_in", "raw pixels", "strip"])
+def test_what_is_no_tensor_is_one_sentence_at_every_door(door, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.of", lambda kind: list(raw(8)))
+    with pytest.raises(UserError, match=r"not of type list: make one with torch\.as_tensor, or with torch\.stack"):
+        {**DOORS, **ANY_FLOAT}[door](None)
+
+
+@pytest.mark.parametrize("look", [strip, as_pixels])
+def test_bands_that_are_no_three_channels_are_one_sentence(look):
+    for bands in (0, "rgb", (0, 1), (0, 1, 3), (0.0, 1, 2)):
+        with pytest.raises(UserError, match="^bands are three channels"):
+            look([raw()] if look is strip else raw(), bands=bands)
+
+
+NOT_NORMALISED = [(0, 255, "reach 255"), (0, 60, "reach 60"), (-90, 2, "reach 90"), (0, 1, "all lie from 0 to 1"), (-0.1, 1, ""), (0, 2.6, ""), (0, 0, "")]
+
+
+@pytest.mark.parametrize("low, high, says", NOT_NORMALISED)
+@pytest.mark.parametrize("door", ["train", "fill_in"])
+def test_floats_that_are_not_normalised_are_told(door, low, high, says, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.of", lambda kind: low + raw(8).float() / raw(8).max() * (high - low))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        train(build("mae"), data, settled(build("mae").defaults, **ONE_STEP), bar=False)
+        DOORS[door](None)
     said = [str(warning.message) for warning in told if warning.filename == __file__]
-    assert said == [f"images in floats are taken as normalised, and these reach {largest}: give uint8 from 0 to 255, or normalise them"] * (largest > 50)
+    assert said == [f"images in floats are taken as normalised, and these {says}: give uint8 from 0 to 255, or normalise them"] * bool(says)
