@@ -140,13 +140,17 @@ def attempt(task: Task, answer: Callable, words: str, arguments: Arguments) -> t
     given = copy.deepcopy(arguments)
     with suppress(ValueError):  # a built-in function may have no signature
         order, taken = list(inspect.signature(task.truth).parameters), inspect.signature(answer)
-        names = ", ".join(order)
+        must = f"{task.name}: {task.function} must take the arguments {', '.join(order)}"
         try:
             taken.bind(**given)
         except TypeError:
-            raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, by these names") from None
-        if [name for name in taken.parameters if name in order] != [name for name in order if name in taken.parameters]:
-            raise WrongAnswer(f"{task.name}: {task.function} must take the arguments {names}, in this order")
+            raise WrongAnswer(f"{must}, by these names") from None
+        named = [name for name in order if name in taken.parameters]
+        by_place = {}
+        with suppress(TypeError):
+            by_place = taken.bind(*(given[name] for name in order)).arguments if named else {}
+        if any(by_place.get(name) is not given[name] for name in named):
+            raise WrongAnswer(f"{must}, in this order and also without their names")
     with complaints(task, words):
         mine = answer(**given)
     for name, value in arguments.items():

@@ -79,6 +79,15 @@ def test_each_task_has_a_stub_a_check_and_three_hints_in_this_order(name):
         assert re.search(r"`[^`]*[(=<>\[][^`]*`", hints[2]), f"{task.name}: the third hint is nearly the line of code"
 
 
+@pytest.mark.parametrize("part, name", [(part, name) for part in ("solutions", "exercises") for name in SETS])
+def test_no_sentence_stands_twice_in_a_text(part, name):
+    for cell in read(part, name).cells:
+        if cell.cell_type == "markdown":
+            sentences = [" ".join(text.split()) for text in re.split(r"(?<=[.;:])\s", cell.source)]
+            long = [text for text in sentences if len(text) > 20]
+            assert len(set(long)) == len(long), f"{cell.id}: {max(long, key=long.count)}"
+
+
 @pytest.mark.parametrize("name", GRADED)
 def test_a_set_has_20_points_and_6_of_them_by_hand(name):
     for notebook in (read("solutions", name), read("exercises", name)):

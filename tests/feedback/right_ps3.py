@@ -93,6 +93,22 @@ def restore_from_a_dict(latents, ids, valid, mask_token, positions):
     return out
 
 
+def restore_read(latents, ids, valid, mask_token, positions):
+    """For each place the token that names it."""
+    names = (ids[:, None] == torch.arange(len(positions))[:, None]) & valid[:, None]  # (B, N, K)
+    tokens = patches.take(latents, names.int().argmax(-1))
+    return torch.where(names.any(-1, keepdim=True), tokens, mask_token) + positions
+
+
+def restore_added_once_clean(latents, ids, valid, mask_token, positions):
+    """Padding adds zeros to some place."""
+    clean, places = torch.where(valid[..., None], latents, 0), ids.clamp(min=0)
+    blank = latents.new_zeros(len(latents), len(positions), latents.shape[2])
+    x = blank.scatter_add(1, places[..., None].expand_as(latents), clean)
+    taken = torch.zeros(blank.shape[:2], dtype=torch.long).scatter_add(1, places, valid.long())
+    return torch.where(taken[..., None] > 0, x, mask_token) + positions
+
+
 # ps3.2, right
 
 
@@ -267,6 +283,13 @@ def loss_over_those_that_count(prediction, target, hidden, weights):
     share = share / share.sum(1, keepdim=True).masked_fill(~counts.any(1, keepdim=True), 1)
     images = counts.any(1).sum()
     return (share[..., None] * safe**2).sum() / (safe.shape[-1] * max(int(images), 1))
+
+
+def loss_with_a_small_number(prediction, target, hidden, weights):
+    """A millionth below keeps 0 / 0 away."""
+    used = torch.where(hidden, weights, 0)
+    errors = torch.where(hidden[..., None], prediction - target, 0).square().mean(-1)
+    return ((used * errors).sum(1) / (used.sum(1) + 1e-6)).sum() / (used.sum(1) > 0).sum().clamp(min=1)
 
 
 # ps3.4, right
@@ -553,13 +576,14 @@ RIGHT = {
     "ps3.1": [
         restore_image_by_image, restore_scattered, restore_written, restore_looked_up, restore_sorted,
         restore_in_float64, restore_first_come, restore_flat, restore_clean_product, restore_from_a_dict,
+        restore_read, restore_added_once_clean,
     ],
     "ps3.2": [
         window_by_window, window_rearranged, window_pairs, window_of_nan, window_in_a_list, window_in_float64, window_by_numpy,
     ],
     "ps3.3": [
         loss_image_by_image, loss_chosen_first, loss_flat, loss_masked_fill, loss_einsum, loss_in_float64, loss_by_mse,
-        loss_one_by_one, loss_over_those_that_count,
+        loss_one_by_one, loss_over_those_that_count, loss_with_a_small_number,
     ],
     "ps3.4": [
         plan_step_by_step, plan_joined, plan_lowest_line, plan_linspace, plan_interpolated, plan_in_lists, plan_product,

@@ -296,6 +296,19 @@ def test_an_answer_with_other_arguments_is_told_which_it_must_take():
         check("ps0.2", lambda pictures, ids: pictures)
 
 
-def test_arguments_in_another_order_are_told_because_they_may_also_be_given_by_place():
-    with pytest.raises(WrongAnswer, match="must take the arguments images, ids, in this order"):
-        check("ps0.2", lambda ids, images: ids_by_loop(images, ids))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda ids, images: ids_by_loop(images, ids),
+        lambda images, axis=1, ids=None: ids_by_loop(images, ids),
+        lambda *, images, ids: ids_by_loop(images, ids),
+    ],
+)
+def test_arguments_must_be_taken_in_order_because_they_may_also_be_given_by_place(answer):
+    with pytest.raises(WrongAnswer, match="must take the arguments images, ids, in this order and also without their names"):
+        check("ps0.2", answer)
+
+
+def test_more_arguments_may_follow():
+    check("ps0.2", lambda images, ids, axis=1, *, checked=True: ids_by_loop(images, ids))
+    check("ps0.2", lambda *given, **named: ids_by_loop(*given, **named))
