@@ -5,8 +5,10 @@ tensors and plain containers in, and besides these only what cannot do anything:
 """
 
 import argparse
+import datetime
 import pathlib
 import re
+import types
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,23 @@ from minimim.errors import UserError
 from minimim.interop.says import Weights, stated_beside, stated_inside
 from minimim.interop.spellings import FIRST, one_encoder
 
+
+def without_default(_factory=None) -> dict:
+    """What a defaultdict is read as, since torch's reader fills plain dicts alone."""
+    return {}
+
+
 PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
 HARMLESS = [  # classes that training codes leave in `args`: (class, the name in the file) or the class alone
     argparse.Namespace,
+    *(types.SimpleNamespace, datetime.datetime, datetime.date, datetime.timedelta),
+    *((without_default, "collections.defaultdict"), int, float, list, dict, set),  # and what it would make
     *((pathlib.PurePosixPath, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in PATHS),
     np.dtype,
-    *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"},
+    np.ndarray,
+    *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"},
     *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((np.zeros(1).__reduce__()[0], f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
 ]
 
 
@@ -37,7 +49,7 @@ def load_file(path, key: str = "") -> Weights:
     preprocessor_config.json from the same folder.
     Raises UserError for a file that is damaged, holds no weights, or holds anything that could run code.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     content = read(path)
     flat = flatten(content) if isinstance(content, dict) else {}
     if any(FIRST.match(name) for name in flat) or (key and flat):
@@ -45,8 +57,8 @@ def load_file(path, key: str = "") -> Weights:
     for wrapper in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        held = f"; it holds {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) else ""
+    if not isinstance(content, dict) or not content or not all(isinstance(value, Tensor) for value in content.values()):
+        held = f"; it holds {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) else f"; it holds a {type(content).__name__}"
         raise UserError(f"{path} holds no state dict: names with tensors were expected{held}")
     return Weights(content)
 
@@ -61,14 +73,14 @@ def read(path: Path):
             "wrote it and saving its state_dict() with torch.save"
         )
     try:
-        if path.suffix == ".safetensors":
+        if holds_safetensors(path):
             with safe_open(path, framework="pt") as file:
                 ours = "minimim" in (file.metadata() or {})
             content = load_safetensors(path)
         else:
             ours = False
-            with torch.serialization.safe_globals(HARMLESS):
-                content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(HARMLESS), open(path, "rb") as file:
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged pickle can raise has no end
         raise UserError(f"{path} is refused: {cause(str(error))}") from error
     if ours:
@@ -76,16 +88,24 @@ def read(path: Path):
     return content
 
 
+def holds_safetensors(path: Path) -> bool:
+    """Whether a file begins as the safetensors format does, whatever its name: 8 bytes with the length of a JSON text, and that."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start.endswith(b"{") and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
 def cause(error: str) -> str:
     """Why torch would not read a file, from what it says, and what to do."""
     if "TorchScript" in error:
         return "it is a TorchScript archive, which is a program; ask its author for the state_dict() of the model"
-    held = re.search(r"(?:GLOBAL|unsupported class|unrecognized function) ([\w.]+)", error)
+    held = re.search(r"(?:GLOBAL|unsupported class|unrecognized function|but got <class) '?([\w.]+)", error)
     if not held:
         return "it is damaged, or no file of weights; ask its author for a .safetensors file"
     return (
-        f"besides tensors it holds {held[1]}, and reading that could run any code; if you trust its author, save its tensors alone "
-        'first, with torch.save(torch.load(FILE, weights_only=False)["model"], NEW_FILE), or ask for a .safetensors file'
+        f"besides tensors it holds {held[1]}, which could run any code; if you trust its author, save its tensors alone first, with "
+        'torch.save(torch.load(FILE, weights_only=False)["model"], NEW_FILE), or as the file calls them (of a whole network, '
+        ".state_dict()), or ask for a .safetensors file"
     )
 
 

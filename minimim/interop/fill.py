@@ -8,7 +8,7 @@ from torch import Tensor
 from minimim.errors import UserError
 from minimim.interop.causes import NOT_THE_ENCODER, has_more, misfit, refuse_other_designs
 from minimim.interop.spellings import to_official, to_ours
-from minimim.interop.unsaid import Known, grid_of_table, restate, settle_target, sides
+from minimim.interop.unsaid import Known, give_cls_a_place, grid_of_table, restate, settle_target, sides
 from minimim.methods import Method, create
 from minimim.methods.masking_strategy import DECODERS
 from minimim.patches import resize_positions
@@ -47,6 +47,7 @@ def load(method: Method, weights: dict[str, Tensor], image_size=None) -> Loaded:
 def fill(method: Method, source: str, official: dict[str, Tensor], known: Known) -> Loaded:
     """Fill a method with weights in the official spelling. Raises UserError for a misfit; the method is then untouched."""
     refuse_other_designs(official)
+    give_cls_a_place(official, known)
     ours, own = {to_ours(name): tensor for name, tensor in official.items()}, method.state_dict()
     parts = ("encoder.", "decoder.") if "decoder.embed.weight" in ours else ("encoder.",)
     mine = [name for name in own if name.startswith(parts) and name != "encoder.mask_token"]
@@ -95,7 +96,10 @@ def method_for(weights: dict[str, Tensor], *, image_size=None, heads=None, decod
     refuse_other_designs(official)
     asked = {"image_size": image_size, "heads": heads, "decoder_heads": decoder_heads, "normalize_target": normalize_target,
              "mean": mean, "std": std}  # fmt: skip
+    if not isinstance(normalize_target, bool | None):
+        raise UserError(f"normalize_target is True, False, or None where it is not known, not {normalize_target!r}")
     known = Known(asked, says_of(weights, official))
+    give_cls_a_place(official, known)
     shape = shape_of(official, known, image_size)
     painter = "decoder_embed.weight" in official
     if painter:
@@ -112,13 +116,15 @@ def method_for(weights: dict[str, Tensor], *, image_size=None, heads=None, decod
 def says_of(weights: dict[str, Tensor], official: dict[str, Tensor]) -> dict:
     """What the weights' file states; nothing when it is plainly about a model of another width or depth.
 
-    Raises UserError for a model whose MLP computes something else than ours."""
+    Raises UserError for a model whose MLP or norms compute something else than ours."""
     says = getattr(weights, "says", {})
     dim, depth = len(official.get("patch_embed.proj.weight", ())), depth_of(official, "blocks.")
     if (says.get("dim", dim), says.get("depth", depth)) != (dim, depth):
         return {}
     if says.get("activation", "gelu") != "gelu":
         raise UserError(f"these weights are of a model whose MLP has the activation {says['activation']}, and this library's has gelu")
+    if says.get("eps", 0) > 2e-5:  # below that, features differ in their fifth digit
+        raise UserError(f"these weights are of a model whose norms add {says['eps']:g} to the variance, and this library's add 1e-6")
     return says
 
 

@@ -6,6 +6,7 @@ predict. Some files state it: the official MAE in `args`, Hugging Face and timm 
 
 import argparse
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 from torch import Tensor
@@ -16,6 +17,9 @@ STATED = {  # as others call it: (as we do, of which kinds)
     "input_size": ("image_size", (int,)),
     "image_size": ("image_size", (int,)),
     "num_attention_heads": ("heads", (int,)),
+    "num_heads": ("heads", (int,)),  # timm's, and the next
+    "img_size": ("image_size", (int,)),
+    "act_layer": ("activation", (str,)),
     "decoder_num_attention_heads": ("decoder_heads", (int,)),
     "layer_norm_eps": ("eps", (float,)),
     "hidden_act": ("activation", (str,)),
@@ -35,6 +39,10 @@ class Weights(dict[str, Tensor]):
     def __init__(self, tensors=(), says: dict | None = None):
         super().__init__(tensors)
         self.says = says or {}
+
+    def __reduce__(self):
+        """They are saved as a plain state dict, which every reader lets in; `says` stays behind."""
+        return OrderedDict, (), None, None, iter(self.items())
 
 
 def stated(about) -> dict:
@@ -70,5 +78,5 @@ def stated_beside(path: Path) -> dict:
             continue
         says |= stated(about)
         if isinstance(about, dict):
-            says |= stated(about.get("pretrained_cfg"))  # timm's
+            says |= stated(about.get("pretrained_cfg")) | stated(about.get("model_args"))  # timm's
     return says

@@ -39,6 +39,7 @@ USUAL = (  # of several encoders in one file, the one that is evaluated: in DINO
 
 def to_official(weights: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     """Whose weights these are, and the same under the official MAE's names. Raises UserError for anyone else's."""
+    check_tensors(weights)
     names = ", ".join(sorted(weights)[:3])
     weights = one_encoder(weights)
     if "decoder.embed.weight" in weights:
@@ -48,6 +49,17 @@ def to_official(weights: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     if "patch_embed.proj.weight" in weights:
         return ("official MAE" if "decoder_embed.weight" in weights else "timm"), weights
     raise UserError(f"these weights ({names}, …) are not spelt as the official MAE, timm or Hugging Face's ViTMAE spell them")
+
+
+def check_tensors(weights) -> None:
+    """Raise UserError unless weights are names with tensors, and those of finite numbers."""
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise UserError(f"weights are names with tensors, as load_file or state_dict() gives them, not of type {type(weights).__name__}")
+    for name, tensor in weights.items():
+        if tensor.dim() and tensor.dtype in (torch.int8, torch.uint8):
+            raise UserError(f"these weights are quantised, {name} is {tensor.dtype}: give those in floats")
+        if not tensor.is_meta and not torch.isfinite(tensor).all():
+            raise UserError(f"these weights are of no use: {name} holds numbers that are not finite, as after a training that diverged")
 
 
 def one_encoder(weights: dict[str, Tensor], key: str = "") -> dict[str, Tensor]:

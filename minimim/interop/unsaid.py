@@ -76,12 +76,22 @@ def grid_of_table(table: Tensor, patch_size: int, known: Known, home: tuple[int,
         return home
     side = math.isqrt(count)
     if side * side != count:
+        other = f", or for {count + 1} where CLS has no position" if math.isqrt(count + 1) ** 2 == count + 1 else ""
         raise UserError(
             f"these weights do not fit a square: encoder.pos_embed has positions for {count} patches of {patch_size}×{patch_size} "
-            "pixels, so give image_size=(H, W), the size that they were trained at"
+            f"pixels{other}, so give image_size=(H, W), the size that they were trained at"
         )
     known.assumed["image_size"] = f"a square grid of {side}×{side} patches"
     return side, side
+
+
+def give_cls_a_place(official: dict[str, Tensor], known: Known) -> None:
+    """Put a row of zeros before positions (1, N, D) that are told to be of patches alone while there is a CLS, in place: some
+    encoders, timm's with no_embed_class, add nothing to it, which is the same."""
+    table, kernel, size = official.get("pos_embed"), official.get("patch_embed.proj.weight"), sides(known.told.get("image_size"))
+    whole = "cls_token" in official and size and table is not None and table.dim() == 3 and kernel is not None
+    if whole and size[0] * size[1] == table.shape[1] * kernel.shape[-2] * kernel.shape[-1]:
+        official["pos_embed"] = torch.cat([torch.zeros_like(table[:, :1]), table], dim=1)  # (1, 1+N, D)
 
 
 @torch.no_grad()
@@ -120,8 +130,13 @@ def restate(method, known: Known, decoder: bool) -> None:
     ours = statistics_for(channels)  # mean, std: C numbers each
     usual = "images were normalised with " + ("ImageNet's mean and std" if channels == 3 else "a mean of 0.5 and a std of 0.25")
     theirs = known.take("mean", ours[0], usual), known.take("std", ours[1], "")
+    theirs = [numbers.tolist() if hasattr(numbers, "tolist") else numbers for numbers in theirs]  # from NumPy or torch
     if any(not isinstance(numbers, list | tuple) or len(numbers) != channels for numbers in theirs):
         raise UserError(f"mean and std are {channels} numbers each, one a channel of these weights, not {theirs[0]} and {theirs[1]}")
+    if not all(0 <= number <= 1 for number in theirs[0]) or not all(0 < number <= 1 for number in theirs[1]):
+        raise UserError(
+            f"mean and std are of pixels from 0 to 1, and these are {theirs[0]} and {theirs[1]}: divide those of pixels from 0 to 255 by 255"
+        )
     if all(math.isclose(x, y, abs_tol=1e-4) for mine, other in zip(ours, theirs, strict=True) for x, y in zip(mine, other, strict=True)):
         return
     (our_mean, our_std), (mean, std) = (map(torch.tensor, pair) for pair in (ours, theirs))  # (C,) each

@@ -81,3 +81,15 @@ def test_cls_that_the_method_has_not_is_told(error):
 def test_a_video_and_oblong_patches_have_no_method(error):
     assert "video" in error(interop.method_for, CAUSES["a video"][0]())
     assert "square patches" in error(interop.method_for, with_tensor("patch_embed.proj.weight", 128, 3, 4, 8)())
+
+
+def test_numbers_that_are_none_are_told(error):
+    weights = official(build_mae())
+    assert "norm.bias holds numbers that are not finite" in error(interop.method_for, {**weights, "norm.bias": weights["norm.bias"] * float("nan")})
+    assert "quantised, norm.bias is torch.int8" in error(interop.load, fresh_mae(), {**weights, "norm.bias": weights["norm.bias"].to(torch.int8)})
+
+
+@pytest.mark.parametrize("given", [None, "w.pth", [1], {"norm.bias": 1}, torch.nn.Linear(1, 1)])
+def test_what_is_no_state_dict_is_told(error, given):
+    for take in (interop.method_for, interop.has_decoder, lambda weights: interop.load(fresh_mae(), weights)):
+        assert "weights are names with tensors, as load_file or state_dict() gives them, not" in error(take, given)

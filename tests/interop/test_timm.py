@@ -1,5 +1,7 @@
 """Encoders to timm and back, and timm's models under the same protocol."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from foreign import as_timm, assert_same, build_mae, fresh_mae, timm
@@ -29,6 +31,15 @@ def test_what_goes_out_is_a_copy_and_comes_back():
     assert_same(other.encoder.state_dict(), method.encoder.state_dict())
     weights["norm.bias"].zero_()
     assert method.encoder.norm.bias.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["mae", "simmim", "ibot", "data2vec"])
+def test_what_goes_out_is_saved_as_a_plain_state_dict_and_read_again(tmp_path, name):
+    method = build(name).eval()
+    torch.save(interop.to_timm(method), tmp_path / "w.pth")
+    assert type(torch.load(tmp_path / "w.pth", weights_only=True)) is OrderedDict  # as timm reads it
+    again = interop.method_for(interop.load_file(tmp_path / "w.pth"))
+    torch.testing.assert_close(again.encoder.features(images()), method.encoder.features(images()))
 
 
 # A timm model under the same protocol

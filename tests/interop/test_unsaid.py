@@ -3,9 +3,10 @@
 import argparse
 import json
 
+import numpy as np
 import pytest
 import torch
-from foreign import as_hugging_face, as_timm, build_mae, official, timm, with_learnt_positions
+from foreign import as_hugging_face, as_timm, build_mae, fresh_mae, official, timm, with_learnt_positions
 from helpers import generator, images, raw
 
 import minimim
@@ -169,9 +170,18 @@ def test_weights_that_were_trained_with_other_statistics_see_the_same_pixels(sai
 
 def test_statistics_that_do_not_fit_are_refused(error):
     assert "3 numbers each" in error(interop.method_for, official(build_mae()), mean=[0.5], std=[0.5])
+    for mean, std in (((123.7, 116.3, 103.5), (58.4, 57.1, 57.4)), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.0)), ((0.5, 0.5, -1.0), (0.5,) * 3)):
+        assert "of pixels from 0 to 1" in error(interop.method_for, timm(build_mae()), mean=mean, std=std)
     other = {"mean": [0.4, 0.5, 0.6], "std": [0.3, 0.5, 0.2]}
     assert "cannot be rewritten" in error(interop.method_for, official(build_mae()), normalize_target=True, **other)
     interop.method_for(timm(build_mae()), **other)
+
+
+@pytest.mark.parametrize("kind", [tuple, torch.tensor, np.array])
+def test_statistics_may_be_tensors_and_arrays(kind):
+    mean, std = [0.4, 0.5, 0.6], [0.3, 0.5, 0.2]
+    one, two = (interop.method_for(timm(build_mae()), mean=m, std=s) for m, s in ((mean, std), (kind(mean), kind(std))))
+    torch.testing.assert_close(one.encoder.features(raw()), two.encoder.features(raw()))
 
 
 def test_a_timm_description_beside_the_weights_is_read(tmp_path, said):
@@ -183,6 +193,34 @@ def test_a_timm_description_beside_the_weights_is_read(tmp_path, said):
     assert method.spec["image_size"] == (16, 16) and "mean=" not in told and "image_size" not in told
     theirs = interop.TimmEncoder(as_timm(trained, timm(trained)))  # its statistics are 0.5 too
     torch.testing.assert_close(method.encoder.features(raw()), theirs.features(raw()), atol=1e-4, rtol=1e-4)
+
+
+def test_what_a_timm_model_was_made_with_is_read(tmp_path, said):
+    trained = build_mae(size=(64, 2, 4), image_size=(8, 32))
+    (tmp_path / "config.json").write_text(json.dumps({"model_args": {"num_heads": 4, "img_size": [8, 32], "depth": 2}}))
+    method, told = said(interop.method_for, saved(tmp_path, timm(with_learnt_positions(trained))))
+    assert method.encoder.heads == 4 and method.encoder.home_grid == (2, 8) and "heads" not in told and "square" not in told
+    images = torch.randn(2, 3, 8, 32, generator=generator())
+    torch.testing.assert_close(method.encoder.features(images), trained.encoder.features(images))
+
+
+def test_positions_without_one_for_cls_are_read_where_the_size_is_told(error):
+    trained = build_mae()
+    trained.encoder.pos_embed.data = torch.cat([torch.zeros(1, 1, 128), torch.randn(1, 16, 128, generator=generator())], dim=1)
+    weights = {**timm(trained), "pos_embed": trained.encoder.pos_embed[:, 1:]}
+    assert "for 15 patches of 4×4 pixels, or for 16 where CLS has no position, so give image_size" in error(interop.method_for, weights)
+    for filled in (interop.method_for(weights, image_size=16), fresh_mae()):
+        interop.load(filled, weights, image_size=16)
+        torch.testing.assert_close(filled.encoder.features(images()), trained.encoder.features(images()))
+
+
+def test_norms_of_another_kind_are_refused(error):
+    assert "norms add 0.001 to the variance" in error(interop.method_for, interop.Weights(timm(build_mae()), {"eps": 1e-3}))
+    interop.method_for(interop.Weights(timm(build_mae()), {"eps": 1e-5}))
+
+
+def test_a_word_for_yes_or_no_is_refused(error):
+    assert "normalize_target is True, False, or None" in error(interop.method_for, official(build_mae()), normalize_target="no")
 
 
 def test_another_activation_is_refused(error):

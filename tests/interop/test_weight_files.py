@@ -1,7 +1,10 @@
 """Files of foreign weights: nothing in them runs, and what is not read is said in one sentence."""
 
 import argparse
+import collections
+import datetime
 import pickle
+import types
 import warnings
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -136,6 +139,43 @@ def test_paths_of_another_system_are_let_in(tmp_path, module, name):
     written = next(w for w in (b"cpathlib\nPurePosixPath\n", b"cpathlib._local\nPurePosixPath\n") if w in content)
     (tmp_path / "w.pth").write_bytes(content.replace(written, line))
     assert_same(interop.load_file(tmp_path / "w.pth"), official(build_mae()))
+
+
+@pytest.mark.parametrize("held", [
+    np.random.get_state(), np.zeros(3), np.array(["a"]), np.str_("a"), collections.defaultdict(list, a=[1]), collections.defaultdict(float),
+    types.SimpleNamespace(lr=1.0), datetime.timedelta(1), datetime.datetime(2020, 1, 1), torch.device("cuda:0"), torch.float16, {1, 2},
+], ids=lambda held: type(held).__name__)  # fmt: skip
+def test_what_training_codes_leave_beside_the_tensors_is_let_in(tmp_path, held):
+    torch.save({"model": official(build_mae()), "epoch": 3, "state": {"held": [held]}}, tmp_path / "w.pth")
+    assert_same(interop.load_file(tmp_path / "w.pth"), official(build_mae()))
+
+
+def test_a_container_does_not_let_in_what_it_holds(error, tmp_path):
+    for held in (np.array([Evil(tmp_path / "mark")], dtype=object), collections.defaultdict(list, a=Evil(tmp_path / "mark"))):
+        torch.save({"model": official(build_mae()), "state": held}, tmp_path / "w.pth")
+        assert "is refused: besides tensors it holds" in error(interop.load_file, tmp_path / "w.pth")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_name_of_a_file_does_not_decide_what_is_in_it(tmp_path):
+    weights = official(build_mae())
+    save_file(weights, tmp_path / "w.pth")
+    torch.save(weights, tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        assert_same(interop.load_file(tmp_path / name), weights)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    torch.save(official(build_mae()), tmp_path / "w.pth")
+    assert_same(interop.load_file("~/w.pth"), official(build_mae()))
+
+
+def test_a_whole_network_is_refused_with_the_way_to_its_weights(error, tmp_path):
+    torch.save(build_mae(), tmp_path / "w.pth")
+    text = error(interop.load_file, tmp_path / "w.pth")
+    assert "minimim.methods.method.Method" in text and "of a whole network, .state_dict()" in text
 
 
 class Settings:
