@@ -1,5 +1,7 @@
 """Images by name. `load` gives Images in memory, or OnDisk for a folder that does not fit and for ImageNet."""
 
+from pathlib import Path
+
 from minimim.data.fashion import fashion
 from minimim.data.files import OnDisk, folder
 from minimim.data.folders import part_folders
@@ -23,14 +25,18 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
 
     name: see `names()`. split: train or test (stl10 also has unlabeled); for imagenet and its kin test is their `val`, and
     for a folder `val` serves where there is no `test` with classes. A folder's parts may be spelt in any case and by their
-    usual synonyms (Training, validation, test_set). image_size: (H, W) or one side, by default the set's
+    usual synonyms (Training, validation, test_set), or differ in that word alone (seg_train, seg_test). image_size: (H, W) or one side, by default the set's
     own, 224 for folders; a set on disk may have it larger than the method, see OnDisk. more: for scenes count, seed and
     objects, for folders in_memory.
     Raises UserError for a name or a split that is not there, and for data that cannot be had.
     """
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if size is not None and min(size) < 1:
-        raise UserError(f"image_size must be 1 or more, not {image_size}")
+    size = None if image_size is None else (image_size, image_size) if hasattr(image_size, "__index__") else image_size
+    if size is not None:
+        if not isinstance(size, list | tuple) or len(size) != 2 or not all(hasattr(side, "__index__") for side in size):
+            raise UserError(f"image_size is one side or (H, W), in whole pixels, not {image_size!r}")
+        size = tuple(map(int, size))
+        if min(size) < 1:
+            raise UserError(f"image_size must be 1 or more, not {image_size}")
     kind, path = checked(name, split)
     if kind == "folder":
         return folder(path, split, size or (224, 224), **more)
@@ -57,6 +63,8 @@ def checked(name: str, split: str) -> tuple[str, str]:
     if split not in SPLITS and (name, split) != ("stl10", "unlabeled"):
         raise unknown("split", split, SPLITS)
     kind, _, path = str(name).partition(":")
+    if kind != "folder" and name and Path(str(name)).expanduser().is_dir() and name not in ("scenes", "fashion", *SIZES):
+        raise UserError(f"{name} is a folder: give it as folder:{name}")
     if kind != "folder" and name not in ("scenes", "fashion", *SIZES):
         raise unknown("data", name, names())
     return kind, path

@@ -19,6 +19,7 @@ UNREAD = {  # what viewers open as pictures, and Pillow does not, or not everywh
     *(".raf", ".raw", ".rw2", ".sr2", ".srf", ".srw", ".x3f"),
 }
 GUESSED = "by the brightest pixel"  # how white is found where nothing says it
+FLAT = 1 / 8  # a picture that would take a smaller part of the way from black to white is spread over the whole way
 
 
 def endings() -> frozenset[str]:
@@ -85,10 +86,13 @@ def span(low: float, high: float, mode: str, bits: int) -> tuple[float, float, s
         return 0, 2 ** (bits or 8) - 1, ""
     if low < -0.1 * abs(high) or high > 65535:
         return min(low, 0), high, "from its smallest to its greatest number"
-    if mode == "F" and high < 2:  # from 0 to 1; resampling leaves a little more
+    if mode == "F" and high < 2 and high - low > FLAT:  # from 0 to 1; resampling leaves a little more
         return 0, 1, ""
-    used = next(bits for bits in (8, 12, 16) if high < 2**bits)
-    return 0, 2**used - 1, "" if used == 16 and mode.startswith("I;16") else f"as {used} bits"
+    used = next(bits for bits in (8, 10, 12, 14, 16) if high < 2**bits)
+    guess = "" if used == 16 and mode.startswith("I;16") else f"as {used} bits"
+    if guess and low < high and high - low < FLAT * 2**used:
+        return low, high, "from its smallest to its greatest number"
+    return 0, 2**used - 1, guess
 
 
 def one_colour(image: Tensor) -> bool:

@@ -83,7 +83,7 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
     Raises UserError for a folder or a part that is not there or holds no picture, and for parts below the classes.
     """
     parts = part_folders(path, split)
-    found = {part: list_images(base) for part, base in parts.items()}
+    found = {part: list_images(base, (other for other in parts.values() if other != base)) for part, base in parts.items()}
     pictures = found[split].by_class
     for remark in (*found[split].remarks(parts[split]), *confusions(Path(path).expanduser(), parts, found)):
         warnings.warn(remark, stacklevel=3)
@@ -102,14 +102,20 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
 
 
 def confusions(top: Path, parts: dict[str, Path], found: dict[str, Listing]) -> list[str]:
-    """What may be mixed up in a set, a sentence each: folders beside its only part, one folder in both parts, names alike."""
+    """What may be mixed up in a set, a sentence each: folders beside its parts, a class that is called as a part is, one folder in
+    both parts, names alike."""
     told = []
+    for name in found["train"].by_class if parts == {"train": top} else ():
+        if name.casefold() in ("train", "val", "test"):
+            told.append(f"{name} in {top} is taken for a class, as there are others beside it: if it is a part of the set, call them train and test")
     if len(parts) == 1 and top not in parts.values():
         (part,) = parts.values()
         names = ", ".join(beside(top)[:5])
         if names:
             told.append(f"{part} is taken for a part of the set, so the pictures beside it are not read ({names}): if it is a class, rename it")
     if len(parts) == 2:
+        if names := ", ".join(beside(top)[:5]):
+            told.append(f"the pictures beside the parts of {top} are not read ({names}): move them into a part, or away")
         train, test = (found[part].folders for part in ("train", "test"))
         both = next((known for known in train if known in test), None)
         if both:

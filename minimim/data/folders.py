@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from minimim.data.decode import UNREAD, by_ending, endings
-from minimim.data.spelling import class_name, part_of, spelt
+from minimim.data.spelling import class_name, part_of, part_within, parts_among, spelt
 from minimim.errors import UserError
 
 Identity = tuple[int, int]  # device and inode, which a folder keeps whatever links lead to it
@@ -16,13 +17,14 @@ Identity = tuple[int, int]  # device and inode, which a folder keeps whatever li
 class Listing:
     """What lies under a folder. by_class: pictures by the first folder on the way to them, "" for those in none; folders:
     identity → path of all that were looked into; passed: ending → pictures that cannot be read; again: links to folders that
-    are looked into anyway, and where; lost: dead links, and folders that cannot be opened; spellings: class → the folders'
+    are looked into anyway, and where; astray: links to another part of the set, and to which; lost: dead links, and folders that cannot be opened; spellings: class → the folders'
     names that mean it."""
 
     by_class: dict[str, list[str]] = field(default_factory=dict)
     folders: dict[Identity, str] = field(default_factory=dict)
     passed: Counter = field(default_factory=Counter)
     again: list[tuple[str, str]] = field(default_factory=list)
+    astray: list[tuple[str, str]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     spellings: dict[str, set[str]] = field(default_factory=dict)
 
@@ -34,6 +36,8 @@ class Listing:
             told.append(f"pictures in {base} that cannot be read here are passed over ({kinds}): save them as .png or .jpg to use them")
         for link, there in self.again[:5]:
             told.append(f"{link} leads to {there}, where its pictures are read already: it is left out")
+        for link, there in self.astray[:5]:
+            told.append(f"{link} leads to {there}, which is another part of the set: it is left out")
         for place in self.lost[:5]:
             why = "is a link that leads nowhere" if os.path.islink(place) else "cannot be opened"
             told.append(f"{place} {why}, so what it stands for is missing")
@@ -62,25 +66,35 @@ def part_folders(path, split: str) -> dict[str, Path]:
     sorted_into = {part: any(has_folders(place) for place in places) for part, places in found.items()}
     if "test" not in found or sorted_into.get("val") and not sorted_into["test"]:
         found["test"] = found.get("val", [])
-    parts = {part: only(found[part], part) for part in ("train", "test") if found.get(part)} or {"train": top}
+    parts = {part: innermost(only(found[part], part), part) for part in ("train", "test") if found.get(part)} or {"train": top}
     if split not in parts:
-        raise UserError(f"{top} has no part '{split}': put pictures in {top}/train/CLASS/ and {top}/test/CLASS/ (or val/CLASS/)")
+        told = f" ({parts['test']} is taken for its test part)" if split == "train" and "test" in parts else ""
+        raise UserError(f"{top} has no part '{split}'{told}: put pictures in {top}/train/CLASS/ and {top}/test/CLASS/ (or val/CLASS/)")
     return parts
+
+
+def innermost(place: Path, part: str) -> Path:
+    """The folder of a part, or the one of the same part that is all it holds, as archives unpack to train/train."""
+    inside = folders_in(place)
+    within = part_within(inside[0]) if len(inside) == 1 else None
+    if not within or within[0] != part or any(name.lower().endswith(tuple(endings())) for name in os.listdir(place)):
+        return place
+    return innermost(place / inside[0], part)
 
 
 def by_part(top: Path) -> dict[str, list[Path]]:
     """The folders in a folder that stand for a part of it, by that part; none where they are classes."""
     found: dict[str, list[Path]] = {}
-    for name in folders_in(top):
-        if part_of(name):
-            found.setdefault(part_of(name), []).append(top / name)
+    for name, part in parts_among(folders_in(top)).items():
+        found.setdefault(part, []).append(top / name)
     alone = [place.name for places in found.values() for place in places] if len(found) == 1 else []
     return {} if alone and not {"train", "val", "test"} & {*alone} and beside(top) else found
 
 
 def beside(top: Path) -> list[str]:
     """The folders in a folder that stand for no part of it and hold pictures."""
-    return [name for name in folders_in(top) if not part_of(name) and holds_pictures(top / name)]
+    names = folders_in(top)
+    return [name for name in names if name not in parts_among(names) and holds_pictures(top / name)]
 
 
 def only(places: list[Path], part: str) -> Path:
@@ -124,13 +138,15 @@ def holds_pictures(place: Path) -> bool:
     return any(name.lower().endswith(known) and not name.startswith(".") for _, _, names in os.walk(place) for name in names)
 
 
-def list_images(base: Path) -> Listing:
+def list_images(base: Path, others: Iterable[Path] = ()) -> Listing:
     """Every picture under a folder, in an order that does not depend on the disk. Hidden files and folders are left out.
 
     One pass, and no file is opened. Links are followed, but no folder is looked into twice: neither one that stands above on
-    the way, nor one that is reached by two ways. Raises UserError for a folder in which the parts of a set lie.
+    the way, nor one that is reached by two ways, nor one of the others, which are other parts of the set. Raises UserError for a
+    folder in which the parts of a set lie.
     """
     listing, readable, real = Listing(folders={identity(base): str(base)}), endings(), os.path.realpath(base)
+    elsewhere = {identity(other): str(other) for other in others}
     way = {str(base): above(base)}  # folder → the identities that stand above it, and its own
     for here, folders, names in os.walk(base, followlinks=True, onerror=lambda error: listing.lost.append(error.filename)):
         on_the_way = way.pop(here)
@@ -139,7 +155,10 @@ def list_images(base: Path) -> Listing:
         for name in list(folders):
             place, known = os.path.join(here, name), identity(os.path.join(here, name))
             there = inside(place, real) if os.path.islink(place) else None
-            if known in on_the_way or there or known in listing.folders:
+            if known in elsewhere:
+                folders.remove(name)
+                listing.astray.append((place, elsewhere[known]))
+            elif known in on_the_way or there or known in listing.folders:
                 folders.remove(name)
                 if known not in on_the_way:
                     listing.again.append((place, there or listing.folders[known]))
@@ -172,7 +191,7 @@ def inside(link: str, real: str) -> str | None:
 
 def refuse_parts(here: str, folders: list[str]) -> None:
     """Raise UserError for a folder that holds a train and a test part of its own: its pictures would be mixed."""
-    named = {part_of(name): name for name in folders}
+    named = {part: name for name, part in parts_among(folders).items()}
     other = named.get("test") or named.get("val")
     if "train" in named and other:
         raise UserError(

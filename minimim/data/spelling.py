@@ -21,6 +21,31 @@ def part_of(name: str) -> str | None:
     return next((part for part, words in PARTS.items() if plain in words), None)
 
 
+def parts_among(names: Iterable[str]) -> dict[str, str]:
+    """Those of some folders' names that stand for a part of a set, and for which.
+
+    Where there are not two parts among them by `part_of`, names that differ in the part's word alone count as well, as
+    "seg_train" and "seg_test", or "trainA" and "testA".
+    """
+    names = list(names)
+    known = {name: part_of(name) for name in names if part_of(name)}
+    if "train" in known.values() and len(set(known.values())) > 1:
+        return known
+    split = {name: found for name in names if (found := part_within(name))}
+    rests = {rest for part, rest in split.values() if part == "train"} & {rest for part, rest in split.values() if part != "train"}
+    return {name: part for name, (part, rest) in split.items() if rest in rests} or known
+
+
+def part_within(name: str) -> tuple[str, str] | None:
+    """The part that one of the words in a name stands for, and its other words: "seg_train" → ("train", "seg")."""
+    words = [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", normalize("NFKC", name))]
+    told = [(part, word) for word in words for part in PARTS if word in PARTS[part]]
+    if len(told) != 1:
+        return None
+    words.remove(told[0][1])
+    return told[0][0], " ".join(words)
+
+
 def class_name(folder: str) -> str:
     """The name of the class in a folder: letters with accents in one piece (NFC), since disks differ in how they keep them."""
     return normalize("NFC", folder)

@@ -61,6 +61,11 @@ def noisy(path, **more):
         ((RAMP * 4095).astype(np.uint16), "p.png", "as 12 bits"),
         ((RAMP * 4095).astype(np.uint16), "p.tif", "as 12 bits"),
         ((RAMP * 255).astype(np.uint16), "p.png", "as 8 bits"),
+        ((RAMP * 1023).astype(np.uint16), "p.png", "as 10 bits"),
+        ((RAMP * 16383).astype(np.uint16), "p.tif", "as 14 bits"),
+        (RAMP.astype(np.float32) * 1e-3, "p.tif", "from its smallest to its greatest number"),
+        (RAMP.astype(np.float32) * 70 + 230, "p.tif", "from its smallest to its greatest number"),
+        ((RAMP * 400 + 7000).astype(np.uint16), "p.tif", "from its smallest to its greatest number"),
         (GREY.astype(np.uint8), "p.png", ""),
     ],
 )
@@ -70,6 +75,12 @@ def test_a_ramp_from_black_to_white_is_one_whatever_its_numbers(tmp_path, values
     assert np.abs(got - GREY).max() <= 3 and got.min() <= 2 and got.max() == 255
     path = tmp_path / name
     assert said == ([f"{path} does not say what its white is: by the brightest pixel it was read {guess}"] if guess else [])
+
+
+def test_a_pale_picture_of_16_bits_stays_pale(tmp_path):
+    Image.fromarray((RAMP * 7000 + 40000).astype(np.uint16)).save(tmp_path / "p.png")
+    got, said = read(tmp_path / "p.png")
+    assert said == [] and got.min() == round(40000 / 257) and got.max() == round(47000 / 257)
 
 
 def test_a_white_that_the_file_says_is_believed(tmp_path):

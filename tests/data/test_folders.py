@@ -3,6 +3,7 @@
 import warnings
 from unicodedata import normalize
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,7 +11,7 @@ from PIL import Image
 from minimim.cli import main
 from minimim.data import Images, available, load
 from minimim.data.folders import list_images
-from minimim.data.spelling import look_alikes, part_of, spelt, told_apart
+from minimim.data.spelling import look_alikes, part_of, parts_among, spelt, told_apart
 from minimim.errors import UserError
 from minimim.evaluate.features import check_labels
 
@@ -265,3 +266,92 @@ def test_each_folder_is_listed_once(tmp_path):
     sorted_set(tmp_path, ["a", "b"])
     listing = list_images(tmp_path)
     assert sorted(listing.folders.values()) == sorted(str(place) for place in [tmp_path, *tmp_path.rglob("*")] if place.is_dir())
+
+
+# Names that only beside each other are those of parts
+
+
+@pytest.mark.parametrize("train, test", [
+    ("seg_train", "seg_test"), ("01_train", "02_test"), ("train_256", "val_256"), ("myTrain", "myTest"), ("subset-training", "subset-validation"),
+])  # fmt: skip
+def test_names_that_differ_in_the_parts_word_alone_are_parts(tmp_path, train, test):
+    sorted_set(tmp_path, (train, test))
+    pictures(tmp_path / "seg_pred")
+    for split, part in (("train", train), ("test", test)):
+        data, said = told(tmp_path, split)
+        assert data.classes == ("cat", "dog") and {file.split("/")[-3] for file in map(str, data.files)} == {part}
+        assert said == [f"the pictures beside the parts of {tmp_path} are not read (seg_pred): move them into a part, or away"]
+
+
+@pytest.mark.parametrize("names", [("freight_train", "passenger_train"), ("train_station", "test_tube"), ("images_train", "labels_train"), ("contest", "strain")])
+def test_classes_with_the_word_in_their_names_stay_classes(tmp_path, names):
+    assert not set(parts_among(names).values()) & {"test", "val"}
+    sorted_set(tmp_path, names, ("",))
+    assert told(tmp_path)[0].classes == tuple(sorted(names))
+
+
+def test_two_sets_in_one_folder_are_not_mixed(tmp_path):
+    sorted_set(tmp_path, ("trainA", "trainB", "testA", "testB"))
+    with pytest.raises(UserError, match="has trainA and trainB, which are names of one and the same part"):
+        load(f"folder:{tmp_path}")
+    with pytest.raises(UserError, match="has the parts seg_train and seg_test, and pictures of both would become one class"):
+        load(f"folder:{sorted_set(tmp_path / 'x' / 'y', ('seg_train', 'seg_test')).parent}")
+
+
+def test_a_part_that_holds_itself_alone_is_unpacked(tmp_path):
+    sorted_set(tmp_path, ("seg_train/seg_train", "seg_test/seg_test"))
+    for split in ("train", "test"):
+        data, said = told(tmp_path, split)
+        assert data.classes == ("cat", "dog") and len(data) == 4 and said == []
+    pictures(tmp_path / "seg_train")  # now it is a class of a kind
+    assert told(tmp_path)[0].classes == ()
+
+
+def test_what_lies_beside_two_parts_is_told(tmp_path):
+    sorted_set(tmp_path)
+    pictures(tmp_path / "bird")
+    (tmp_path / "annotations").mkdir()
+    data, said = told(tmp_path)
+    assert data.classes == ("cat", "dog") and said == [f"the pictures beside the parts of {tmp_path} are not read (bird): move them into a part, or away"]
+
+
+def test_a_class_that_is_called_as_a_part_is_told(tmp_path):
+    sorted_set(tmp_path, ("Apprentissage", "Test"))
+    data, said = told(tmp_path)
+    assert data.classes == ("Apprentissage", "Test")
+    assert said == [f"Test in {tmp_path} is taken for a class, as there are others beside it: if it is a part of the set, call them train and test"]
+
+
+def test_a_lone_test_part_is_named_where_the_train_part_is_missed(tmp_path):
+    pictures(tmp_path / "test")
+    pictures(tmp_path / "control")
+    with pytest.raises(UserError, match=f"has no part 'train' .{tmp_path / 'test'} is taken for its test part."):
+        load(f"folder:{tmp_path}")
+
+
+def test_a_link_to_the_other_part_is_no_class(tmp_path):
+    sorted_set(tmp_path)
+    (tmp_path / "train" / "loop").symlink_to(tmp_path / "test")
+    (tmp_path / "test" / "loop").symlink_to(tmp_path / "train")
+    for split, other in (("train", "test"), ("test", "train")):
+        data, said = told(tmp_path, split)
+        assert data.classes == ("cat", "dog") and len(data) == 4
+        assert said == [f"{tmp_path / split / 'loop'} leads to {tmp_path / other}, which is another part of the set: it is left out"]
+
+
+def test_a_folder_without_its_word_is_told_how_it_is_given(tmp_path):
+    with pytest.raises(UserError, match=f"^{tmp_path} is a folder: give it as folder:{tmp_path}$"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("size", [(8,), (8, 8, 8), "8", 8.0, (8.0, 8.0), [None, 8]])
+def test_a_size_that_is_none_is_one_sentence(tmp_path, size):
+    pictures(tmp_path)
+    with pytest.raises(UserError, match="^image_size is one side or .H, W., in whole pixels, not"):
+        load(f"folder:{tmp_path}", image_size=size)
+
+
+@pytest.mark.parametrize("size", [np.int64(8), [8, 8], torch.Size((8, 8)), (np.int32(8), 8)])
+def test_sizes_of_every_code_are_taken(tmp_path, size):
+    pictures(tmp_path)
+    assert load(f"folder:{tmp_path}", image_size=size).images.shape[2:] == (8, 8)
