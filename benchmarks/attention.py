@@ -1,9 +1,13 @@
-"""Which is faster on this machine, torch's fused attention or the plain products? Forward and backward, by length and head width.
+"""Which is faster on this machine, torch's fused attention or the plain products?
+
+Once alone, forward and backward, by length and head width; and once in a whole training step of MAE micro/4 on images of 32
+pixels, whose encoder reads 17 tokens and whose decoder reads 65. What is faster alone need not be faster in a step, where the
+tensors in between are no longer in the caches.
 
     python benchmarks/attention.py            on a CPU some minutes
     python benchmarks/attention.py --smoke    tiny sizes, to see that it works
 
-The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is read off these results.
+The two take turns, and the ratio is taken within each turn.
 """
 
 import argparse
@@ -12,9 +16,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from machine import RESULTS, kind, quartiles, seconds, write
+from throughput import Step
 from torch import Tensor
 
-from minimim.layers import attention_map
+from minimim import data, methods
+from minimim.layers import Attention, attention_map
 
 TOKENS = (17, 50, 65, 99, 129, 145, 197, 257)
 WIDTHS = (16, 32, 64)
@@ -51,6 +57,46 @@ def compare(tokens: int, width: int, dtype, device: str, rounds: int, numbers: i
     return {"tokens": tokens, "head_width": width, "batch": batch, "milliseconds": milliseconds, "fused_to_plain": ratio}
 
 
+def in_a_step(longest: int, rounds: int, device: str) -> dict:
+    """The time of a training step with fused attention alone, over that with the plain products up to so many tokens."""
+    torch.manual_seed(0)
+    method = methods.create("mae", image_size=32, patch_size=4, size="micro").to(device).train()
+    images, step = data.load("scenes", count=64).images.to(device), Step(Loss(method), torch.float32)
+    fused, taken = Attention.forward, {name: [] for name in WAYS}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] > longest:
+            return fused(self, x)
+        return self.proj(plain(*self.split(x)).transpose(1, 2).flatten(2))  # (B, T, D)
+
+    try:
+        for number in range(1 + rounds):
+            for name in sorted(WAYS, reverse=bool(number % 2)):
+                Attention.forward = {"fused": fused, "plain": forward}[name]
+                took = seconds(lambda: step(images), device, 4)
+                if number:
+                    taken[name].append(took)
+    finally:
+        Attention.forward = fused
+    ratio = quartiles([mine / other for mine, other in zip(taken["fused"], taken["plain"], strict=True)])
+    return {
+        "plain_up_to": longest,
+        "milliseconds": {n: 1e3 * quartiles(t)["median"] for n, t in taken.items()},
+        "fused_to_plain": ratio,
+    }
+
+
+class Loss(torch.nn.Module):
+    """A method whose result is its loss alone."""
+
+    def __init__(self, method):
+        super().__init__()
+        self.method = method
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.method(images).loss
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time torch's fused attention beside the plain products.")
     parser.add_argument("--rounds", type=int, default=15)
@@ -76,9 +122,13 @@ def main() -> None:
                     f"  {tokens:3} tokens, head width {width}, batch {row['batch']:3}: {middle:.2f} ({low:.2f} to {high:.2f})",
                     flush=True,
                 )
-    write(
-        "attention", args.device, args.seed, {"device": kind(args.device), "rounds": args.rounds, "measured": rows}, args.out
-    )
+    print("\na whole step in float32: time with the fused kernel alone over that with the plain products for short rows")
+    whole = [in_a_step(longest, 3 if args.smoke else 2 * args.rounds, args.device) for longest in (17, 65)]
+    for row in whole:
+        low, middle, high = (row["fused_to_plain"][part] for part in ("low", "median", "high"))
+        print(f"  plain up to {row['plain_up_to']} tokens: {middle:.3f} ({low:.3f} to {high:.3f})", flush=True)
+    about = {"device": kind(args.device), "rounds": args.rounds, "measured": rows, "in_a_step": whole}
+    write("attention", args.device, args.seed, about, args.out)
 
 
 if __name__ == "__main__":

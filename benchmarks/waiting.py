@@ -1,4 +1,5 @@
-"""How fast is a training step alone, and beside other programs, by how torch's threads wait for each other?
+"""How fast is a training step alone, and beside other programs, by how torch's threads wait for each other, and by whether
+freed memory is kept?
 
     python benchmarks/waiting.py              alone, and beside one and two busy processes; about a quarter of an hour
     python benchmarks/waiting.py --smoke      a turn each, to see that it works
@@ -23,6 +24,7 @@ SETTINGS = {  # name → what is set before torch is imported
     "count 0": {"GOMP_SPINCOUNT": "0"},
     "count 1,000": {"GOMP_SPINCOUNT": "1000"},
     "count 2,000": {"GOMP_SPINCOUNT": "2000"},
+    "count 2,000, memory kept": {"GOMP_SPINCOUNT": "2000"},  # as the command line has it
     "count 10,000": {"GOMP_SPINCOUNT": "10000"},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
@@ -31,10 +33,14 @@ BATCH = 64
 COUNTING = "while True: pass"
 
 
-def work() -> None:
+def work(keep: bool) -> None:
     """What a process does that stands ready: for each line that it reads, so many seconds of training steps; it answers with
-    images a second."""
+    images a second. keep: whether it keeps the memory that was freed."""
     import itertools
+
+    from minimim.cpu import keep_memory
+
+    assert not keep or keep_memory()
 
     import torch
 
@@ -55,12 +61,16 @@ def work() -> None:
         print(done * BATCH / (time.perf_counter() - began), flush=True)
 
 
-def stand_ready(setting: dict[str, str], threads: int) -> subprocess.Popen:
+def stand_ready(name: str, threads: int) -> subprocess.Popen:
     """A process with a setting, which has warmed up."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
-    environment = {**clean, "OMP_NUM_THREADS": str(threads), **setting}
+    environment = {**clean, "OMP_NUM_THREADS": str(threads), **SETTINGS[name]}
     process = subprocess.Popen(
-        [sys.executable, __file__, "--work"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--work", *["--keep"] * name.endswith("memory kept")],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline().strip() == "ready"
     ask(process, 0.5)
@@ -112,14 +122,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="folder for the results")
     parser.add_argument("--smoke", action="store_true", help="a turn of one step each, of two settings")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        return work()
+        return work(args.keep)
     from machine import RESULTS, write
 
     count, seconds = (1, 0.0) if args.smoke else (args.turns, args.seconds)
-    chosen = {name: SETTINGS[name] for name in ("torch's own", "count 2,000")} if args.smoke else SETTINGS
-    processes, rows = {name: stand_ready(setting, 1 if args.smoke else 2) for name, setting in chosen.items()}, []
+    chosen = ("torch's own", "count 2,000, memory kept") if args.smoke else tuple(SETTINGS)
+    processes, rows = {name: stand_ready(name, 1 if args.smoke else 2) for name in chosen}, []
     try:
         for busy in (0, 1, 2):
             rates = turns(processes, busy, count, seconds)
@@ -128,13 +139,19 @@ def main() -> None:
                 row = {"busy": busy, "setting": name, **summary(mine, rates["torch's own"])}
                 rows.append(row)
                 print(
-                    f"  {name:13} {row['images_per_second']:6.1f} images/s, {row['to_torchs_own']:.3f} ± {row['standard_error']:.3f} of torch's own"
+                    f"  {name:24} {row['images_per_second']:6.1f} images/s, {row['to_torchs_own']:.3f} ± {row['standard_error']:.3f} of torch's own"
                 )
     finally:
         for process in processes.values():
             process.kill()
             process.wait()
-    about = {"turns": count, "seconds_a_turn": seconds, "batch": BATCH, "settings": chosen, "measured": rows}
+    about = {
+        "turns": count,
+        "seconds_a_turn": seconds,
+        "batch": BATCH,
+        "settings": {name: SETTINGS[name] for name in chosen},
+        "measured": rows,
+    }
     write("waiting", "cpu", 0, about, args.out or RESULTS)
 
 

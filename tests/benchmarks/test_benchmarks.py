@@ -9,8 +9,8 @@ import pytest
 import torch
 from helpers import TOP, generator
 
+from minimim.cpu import COUNT
 from minimim.interop import load
-from minimim.threads import COUNT
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,9 @@ def test_cost_falls_with_the_mask_ratio_and_climbs_with_the_size(tmp_path, monke
 
 
 def test_attention_lets_both_ways_take_turns_at_every_size(tmp_path, monkeypatch):
-    measured = run("attention.py", tmp_path, monkeypatch)["attention-cpu"]["measured"]
+    written = run("attention.py", tmp_path, monkeypatch)["attention-cpu"]
+    measured, whole = written["measured"], written["in_a_step"]
+    assert [row["plain_up_to"] for row in whole] == [17, 65] and all(row["fused_to_plain"]["low"] > 0 for row in whole)
     sizes = [(row["dtype"], row["tokens"], row["head_width"]) for row in measured]
     assert len(sizes) == len(set(sizes)) == 4 and all(row["batch"] * row["tokens"] * 64 <= 4096 for row in measured)
     for row in measured:
@@ -69,7 +71,7 @@ def test_attention_lets_both_ways_take_turns_at_every_size(tmp_path, monkeypatch
 def test_waiting_measures_every_setting_alone_and_beside_busy_processes(tmp_path, monkeypatch):
     written = run("waiting.py", tmp_path, monkeypatch)["waiting-cpu"]
     assert [row["busy"] for row in written["measured"]] == [busy for busy in (0, 1, 2) for _ in written["settings"]]
-    assert {row["setting"] for row in written["measured"]} == set(written["settings"]) >= {"torch's own", f"count {int(COUNT):,}"}
+    assert {row["setting"] for row in written["measured"]} == set(written["settings"]) >= {"torch's own", f"count {int(COUNT):,}, memory kept"}
     for row in written["measured"]:
         assert len(row["every_turn"]) == written["turns"] == 1 and row["every_turn"][0] > 0
         assert (row["to_torchs_own"] == 1) or row["setting"] != "torch's own"
