@@ -57,11 +57,11 @@ def compare(tokens: int, width: int, dtype, device: str, rounds: int, numbers: i
     return {"tokens": tokens, "head_width": width, "batch": batch, "milliseconds": milliseconds, "fused_to_plain": ratio}
 
 
-def in_a_step(longest: int, rounds: int, device: str) -> dict:
+def in_a_step(longest: int, rounds: int, device: str, batch: int) -> dict:
     """The time of a training step with fused attention alone, over that with the plain products up to so many tokens."""
     torch.manual_seed(0)
     method = methods.create("mae", image_size=32, patch_size=4, size="micro").to(device).train()
-    images, step = data.load("scenes", count=64).images.to(device), Step(Loss(method), torch.float32)
+    images, step = data.load("scenes", count=batch).images.to(device), Step(Loss(method), torch.float32)
     fused, taken = Attention.forward, {name: [] for name in WAYS}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -123,7 +123,10 @@ def main() -> None:
                     flush=True,
                 )
     print("\na whole step in float32: time with the fused kernel alone over that with the plain products for short rows")
-    whole = [in_a_step(longest, 3 if args.smoke else 2 * args.rounds, args.device) for longest in (17, 65)]
+    whole = [
+        in_a_step(longest, 2 if args.smoke else 2 * args.rounds, args.device, 4 if args.smoke else 64)
+        for longest in (17, 65)
+    ]
     for row in whole:
         low, middle, high = (row["fused_to_plain"][part] for part in ("low", "median", "high"))
         print(f"  plain up to {row['plain_up_to']} tokens: {middle:.3f} ({low:.3f} to {high:.3f})", flush=True)
