@@ -106,6 +106,12 @@ def refuse_misfit(method: Method, start: Start, own: dict, trained: dict) -> Non
 def refuse_another_start(out: str, begun: dict | None, wanted: str) -> None:
     """Raise UserError where a run that is resumed, of which its checkpoint says what it began from, began from something else
     than is wanted now."""
-    if wanted and (begun is None or Path(begun["weights"]) != Path(wanted)):
+    if wanted and (begun is None or place(begun["weights"]) != place(wanted)):
         was = "random weights" if begun is None else begun["weights"]
         raise UserError(f"the run in {out} began from {was}, not from {wanted}: leave --from out to go on with it, or choose another --out")
+
+
+def place(path: str) -> Path:
+    """Where weights lie, however it is spelt: the folder of a run, for its checkpoint too."""
+    whole = Path(path).absolute()
+    return whole.parent if whole.name == checkpoint.NAME else whole

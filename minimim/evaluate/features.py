@@ -143,6 +143,6 @@ def check_alike(train: Features, test: Features) -> None:
 
 def standardise(train: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
     """Zero mean and unit spread in each dimension, by the statistics of the first: (n, D) each → the same."""
-    mean, spread = train.mean(dim=0), train.std(dim=0)
+    mean, spread = train.mean(dim=0), train.std(dim=0, correction=min(1, len(train) - 1))  # of one row: 0
     spread = torch.where(spread > 1e-6, spread, 1)  # a dimension that never changes stays at zero
     return tuple((x - mean) / spread for x in (train, *others))

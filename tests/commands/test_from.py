@@ -1,6 +1,7 @@
 """`minimim pretrain --from`: a training that begins with trained weights, what it takes of them, and that it is resumed."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -183,6 +184,13 @@ def test_a_run_is_not_resumed_under_the_name_of_other_weights(capsys, kept):
     ask(capsys, "--image-size", 16, "--patch-size", 4, "--out", "b", "--max-minutes", 1e-9)
     code, _, told = ask(capsys, "--from", kept / "mae.safetensors", "--out", "b", "--resume")
     assert code == 2 and "the run in b began from random weights, not from" in told
+
+
+def test_weights_may_be_named_in_another_way_where_a_run_is_resumed(capsys, kept):
+    ask(capsys, "--image-size", 16, "--patch-size", 4, "--out", "b", "--max-minutes", 1e-9)
+    assert ask(capsys, "--from", "b", "--out", "a", "--max-minutes", 1e-9)[0] == 0
+    for same in ("b/last.safetensors", "./b/", Path("b").absolute()):
+        assert ask(capsys, "--from", same, "--out", "a", "--resume", "--max-minutes", 1e-9)[0] == 0
 
 
 @pytest.mark.parametrize("out", ["a", "my run"])

@@ -130,6 +130,11 @@ def test_images_are_read_by_as_many_processes_as_are_asked_for(monkeypatch):
     assert seen == [3] * (3 * 2 + 2)
 
 
+def test_one_row_is_standardised_to_nothing_without_a_word(recwarn):
+    rows = standardise(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 4.0]]))
+    assert rows[0].tolist() == [[0, 0]] and rows[1].tolist() == [[0, 2]] and not recwarn.list
+
+
 def test_standardise_uses_the_statistics_of_the_first_alone():
     train, test = cloud(50).x, cloud(20, seed=1).x
     train[:, 2] = test[:, 2] = 7.0  # says nothing
