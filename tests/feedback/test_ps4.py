@@ -801,6 +801,9 @@ WRONG = {
         ("squeeze() takes away the only axis", lambda labels, noise, per_class: torch.stack(
             [(ids := (labels == c).nonzero().squeeze())[noise[:, ids].argsort(1)[:, :per_class]] for c in labels.unique()], 1
         )),
+        ("squeeze() takes away the only axis", lambda labels, noise, per_class: torch.stack(
+            [(ids := (labels == c).nonzero().squeeze())[noise[:, ids].argsort(-1)[:, :per_class]] for c in labels.unique()], 1
+        )),
         ("its shape is (2, 2)", lambda labels, noise, per_class: few_topk(labels, noise, per_class).squeeze()),
         ("whole numbers were asked for", lambda labels, noise, per_class: few_topk(labels, noise, per_class).float()),
         ("argsort of argsort", lambda labels, noise, per_class: torch.stack(
@@ -862,6 +865,8 @@ WRONG = {
         ("a mask that is not boolean", leaks_with(ask=lambda predict, x, y, h, mask: both(predict, x, y, h.to(x.dtype), mask))),
         ("only the prediction at hidden places", leaks_with(share=lambda hit, hidden: (hit & hidden[:, :, None]).flatten(1).any(1))),
         ("only the prediction at visible places", leaks_with(share=lambda hit, hidden: (hit & ~hidden[:, :, None]).flatten(1).any(1))),
+        ("only the first number of each image", leaks_with(share=lambda hit, hidden: hit[:, 0, 0])),
+        ("only the last number of each image", leaks_with(share=lambda hit, hidden: hit[:, -1, -1])),
         ("only the first number of each place", leaks_with(share=lambda hit, hidden: hit[..., 0].any(1))),
         ("only the last number of each place", leaks_with(share=lambda hit, hidden: hit[..., -1].any(1))),
         ("only the first place", leaks_with(share=lambda hit, hidden: hit[:, 0].any(1))),
@@ -907,7 +912,7 @@ WRONG = {
         ("answer 0 misses a change of two hundredths", judged(lambda a, b: far(b.prediction, a.prediction, 0.1))),
         ("answer 0 misses a change at visible places", judged(lambda a, b: far(b.prediction[a.mask], a.prediction[a.mask]))),
         ("answer 0 misses a change at hidden places", judged(lambda a, b: far(b.prediction[~a.mask], a.prediction[~a.mask]))),
-        ("answer 0 compares the losses", judged(lambda a, b: (a.loss - b.loss).abs() > 1e-3 * a.loss)),
+        ("one number of each run, such as its loss", judged(lambda a, b: (a.loss - b.loss).abs() > 1e-3 * a.loss)),
         ("answer 1 takes rounding for a difference", compared(lambda a, b: not torch.equal(a, b))),
         ("where latents are large", compared(lambda a, b: (a - b).abs().max() > 1e-3)),
         ("does not see the length of the features", compared(lambda a, b: F.cosine_similarity(a, b).min() < 0.999)),
@@ -916,7 +921,7 @@ WRONG = {
         ("answer 0 goes by the class", symptoms_with(order=lambda method, *_: isinstance(method.decoder, sabotaged.Unrestored))),
         ("answer 2 goes by the name", symptoms_with(norm=lambda method, *_: type(method.encoder.blocks[0]).__name__ == "PostNorm")),
         ("not the mode of the method", leaving(lambda method: method.encoder.train())),
-        ("not the weights of the method", leaving(lambda method: method.encoder.norm.weight.data.mul_(2))),
+        ("not the checksum of the method's weights", leaving(lambda method: method.encoder.norm.weight.data.mul_(1.0001))),
         ("not requires_grad of the weights", leaving(lambda method: method.requires_grad_(False))),
         ("it returned numbers (torch.float32)", lambda method, images, noise: 0.5 + symptoms_reversed(method, images, noise).float()),
         ("all three answers are upside down", lambda method, images, noise: ~symptoms_reversed(method, images, noise)),

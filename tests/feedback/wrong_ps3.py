@@ -87,6 +87,11 @@ def restore_in_place(latents, ids, valid, mask_token, positions):
     return restore_scattered(latents, ids, valid, mask_token, positions)
 
 
+def restore_emptying(latents, ids, valid, mask_token, positions):
+    latents.data[~valid] = 0
+    return restore_scattered(latents, ids, valid, mask_token, positions)
+
+
 def restore_product(latents, ids, valid, mask_token, positions):
     """A matrix that says who belongs where; padding that is no number spreads by 0 · NaN."""
     belongs = (ids[:, None] == torch.arange(len(positions))[:, None]) & valid[:, None]  # (B, N, K)
@@ -315,6 +320,7 @@ WRONG = {
         ("the mask tokens have no position", restore_bare_masks),
         ("the visible tokens have no position", restore_bare_tokens),
         ("changed its argument ids", restore_in_place),
+        ("changed its argument latents", restore_emptying),
         ("added everywhere, as a product with a 0/1 matrix does", restore_product),
         ("added at the place of its id", restore_added),
         ("the padding is taken to stand at the end of the row", restore_padding_last),

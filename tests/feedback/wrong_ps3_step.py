@@ -434,6 +434,7 @@ WRONG = {
         ("each image counts the same, as in ps3.3", train_with(part=each_image_alike)),
         ("the rate is set once", train_at_one_rate),
         ("passes its rate on to the next", train_saving_rates),
+        ("whose norm is finite and whose loss is not", train_with(good=lambda loss, norm: norm.isfinite())),
         ("a step with an infinite norm is taken", train_with(good=lambda loss, norm: not (loss.isnan() or norm.isnan()))),
         ("only a loss of NaN is looked for", train_with(good=lambda loss, norm: not loss.isnan())),
         ("the optimiser remembers it", train_undone),

@@ -250,6 +250,7 @@ TRAIN = {
     "a step with an infinite norm is taken: look for ∞ as well as for NaN, as torch.isfinite does": training(
         keep=lambda loss, norm: not (loss.isnan() or norm.isnan())
     ),
+    "a step whose norm is finite and whose loss is not is taken": training(keep=lambda loss, norm: bool(norm.isfinite())),
     "a step whose loss is finite and whose gradient is not is taken": training(
         keep=lambda loss, norm: bool(loss.isfinite())
     ),

@@ -164,6 +164,11 @@ def train_cases() -> Iterable[tuple[str, Arguments]]:
     _, target, hidden = infinite["batches"][1][1]
     target[hidden] = torch.inf
     yield "a step with an infinite loss", infinite
+    vast = case(uneven)
+    _, target, hidden = vast["batches"][2][0]
+    image, place = hidden.nonzero()[0].tolist()
+    target[image, place, 0] = 2e19  # its square is ∞ in float32
+    yield "a step with an infinite loss and a finite norm", vast
     steep = case(uneven, bend=root)
     steep["batches"][1] = [(0 * patches, target, hidden) for patches, target, hidden in steep["batches"][1]]
     yield "a step with a finite loss and a gradient of NaN", steep

@@ -102,10 +102,11 @@ SYMPTOMS = {
     "hardly notices small changes": blind(0, methods.Nearly),
     "answer 0 misses a change at visible places: compare the whole prediction": blind(0, methods.InReadingOrder),
     "answer 0 misses a change at hidden places: compare the whole prediction": blind(0, methods.InReadingOrderWhereHidden),
-    "answer 0 compares the losses: compare the predictions, number by number": judging(
+    "answer 0 compares one number of each run, such as its loss: compare the whole predictions, number by number": judging(
         lambda first, again: (first.loss - again.loss).abs() > 1e-3 * first.loss
     ),
-    "answer 0 compares the means of the predictions: compare them number by number": judging(
+    "answer 0 compares one number of each run, such as the mean of its prediction: compare the whole predictions, number by "
+    "number": judging(
         lambda first, again: (first.prediction.mean() - again.prediction.mean()).abs() > 1e-3 * first.prediction.mean().abs()
     ),
     "answer 0 is upside down: True is a prediction that changes": answering(0, lambda right, method: not right),

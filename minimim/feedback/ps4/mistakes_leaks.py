@@ -139,6 +139,12 @@ LEAKS = {
     "only the prediction at visible places is compared: a leak may show at hidden ones": testing(
         share=lambda hit, hidden: (hit & ~hidden.unsqueeze(-1)).flatten(1).any(1)
     ),
+    "only the first number of each image is compared: all N · T numbers count": testing(
+        share=lambda hit, hidden: hit.flatten(1)[:, 0]
+    ),
+    "only the last number of each image is compared: all N · T numbers count": testing(
+        share=lambda hit, hidden: hit.flatten(1)[:, -1]
+    ),
     "only the first number of each place is compared: all T numbers count": testing(
         share=lambda hit, hidden: hit[:, :, 0].any(1)
     ),
