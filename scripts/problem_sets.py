@@ -183,9 +183,12 @@ def grade_one(row: Row, path: Path, release) -> None:
     submitted = GRADING / "submitted" / student / name / f"{name}.ipynb"
     submitted.parent.mkdir(parents=True)
     notes = (GRADING / NOTES).resolve()
-    late = f"it did not end within {seconds_a_cell():g} s"
+    reasons = {  # part of what nbgrader says → (what a call of the answer says from now on, the remark)
+        "CellTimeoutError": (f"it did not end within {seconds_a_cell():g} s", f"stopped after {seconds_a_cell():g} s, and left out"),
+        "DeadKernelError": ("it ended Python", "ended Python (os._exit, or too little memory), and left out"),
+    }
     longest = seconds_a_cell() * (len(notebook.cells) + 1)  # each cell has its limit; this is nbgrader's own
-    left_out = []
+    left_out = {}  # remark → what was left out
     while not row.graded:
         nbformat.write(notebook, submitted)
         notes.write_text("")
@@ -195,15 +198,15 @@ def grade_one(row: Row, path: Path, release) -> None:
             row.graded = True
         except Mistake as mistake:
             running = [text for kind, text in read_notes(notes) if kind == "runs"][-1:]
-            left = leave_out(notebook.cells, release, *running, late) if running and "CellTimeoutError" in str(mistake) else None
+            why, remark = next((said for part, said in reasons.items() if part in str(mistake)), ("", ""))
+            left = leave_out(notebook.cells, release, *running, why) if running and why else None
             if not left:
                 row.remarks.append(f"not graded: {mistake}")
                 return
-            left_out.append(left)
+            left_out.setdefault(remark, []).append(left)
     if not read_notes(notes):
         row.remarks.append("not watched: what tests stand on may have been replaced")
-    if left_out:
-        row.remarks.append(f"stopped after {seconds_a_cell():g} s, and left out: {', '.join(left_out)}")
+    row.remarks += [f"{remark}: {', '.join(left)}" for remark, left in left_out.items()]
     if replaced := dict.fromkeys(text for kind, text in read_notes(notes) if kind == "replaced"):
         row.remarks.append(f"replaced by the submission, and put back for the tests: {', '.join(replaced)}")
     read_scores(row)
