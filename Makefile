@@ -7,7 +7,7 @@ SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 NBVAL := --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 SET_UP := requirements.lock requirements-test.lock pyproject.toml
 
-# how torch's threads wait for each other: minimim/cpu.py says why; your own setting stays
+# how torch's threads wait for each other: minimim/threads.py says why; your own setting stays
 export GOMP_SPINCOUNT ?= 2000
 
 .PHONY: setup demo test test-fast lab lint exercises grade lock

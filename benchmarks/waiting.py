@@ -1,7 +1,7 @@
-"""How fast is a training step alone, and beside other programs, by how torch's threads wait for each other, and by whether
-freed memory is kept?
+"""How fast is a training step alone, and beside other programs, by how torch's threads wait for each other?
 
     python benchmarks/waiting.py              alone, and beside one and two busy processes; about a quarter of an hour
+    python benchmarks/waiting.py --seconds 1  half as long
     python benchmarks/waiting.py --smoke      a turn each, to see that it works
 
 MAE micro/4 on scenes, batch 64, in fp32 on two threads. For each setting one process stands ready, since the setting is read
@@ -23,8 +23,7 @@ SETTINGS = {  # name → what is set before torch is imported
     "torch's own": {},
     "count 0": {"GOMP_SPINCOUNT": "0"},
     "count 1,000": {"GOMP_SPINCOUNT": "1000"},
-    "count 2,000": {"GOMP_SPINCOUNT": "2000"},
-    "count 2,000, memory kept": {"GOMP_SPINCOUNT": "2000"},  # as the command line has it
+    "count 2,000": {"GOMP_SPINCOUNT": "2000"},  # as the command line has it
     "count 10,000": {"GOMP_SPINCOUNT": "10000"},
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
@@ -33,14 +32,10 @@ BATCH = 64
 COUNTING = "while True: pass"
 
 
-def work(keep: bool) -> None:
+def work() -> None:
     """What a process does that stands ready: for each line that it reads, so many seconds of training steps; it answers with
-    images a second. keep: whether it keeps the memory that was freed."""
+    images a second."""
     import itertools
-
-    from minimim.cpu import keep_memory
-
-    assert not keep or keep_memory()
 
     import torch
 
@@ -66,7 +61,7 @@ def stand_ready(name: str, threads: int) -> subprocess.Popen:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     environment = {**clean, "OMP_NUM_THREADS": str(threads), **SETTINGS[name]}
     process = subprocess.Popen(
-        [sys.executable, __file__, "--work", *["--keep"] * name.endswith("memory kept")],
+        [sys.executable, __file__, "--work"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -122,14 +117,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None, help="folder for the results")
     parser.add_argument("--smoke", action="store_true", help="a turn of one step each, of two settings")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
-        return work(args.keep)
+        return work()
     from machine import RESULTS, write
 
     count, seconds = (1, 0.0) if args.smoke else (args.turns, args.seconds)
-    chosen = ("torch's own", "count 2,000, memory kept") if args.smoke else tuple(SETTINGS)
+    chosen = ("torch's own", "count 2,000") if args.smoke else tuple(SETTINGS)
     processes, rows = {name: stand_ready(name, 1 if args.smoke else 2) for name in chosen}, []
     try:
         for busy in (0, 1, 2):
@@ -139,7 +133,7 @@ def main() -> None:
                 row = {"busy": busy, "setting": name, **summary(mine, rates["torch's own"])}
                 rows.append(row)
                 print(
-                    f"  {name:24} {row['images_per_second']:6.1f} images/s, {row['to_torchs_own']:.3f} ± {row['standard_error']:.3f} of torch's own"
+                    f"  {name:13} {row['images_per_second']:6.1f} images/s, {row['to_torchs_own']:.3f} ± {row['standard_error']:.3f} of torch's own"
                 )
     finally:
         for process in processes.values():

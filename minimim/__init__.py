@@ -1,7 +1,7 @@
 """minimim: Masked Image Modeling, step by step. A small library that is read as part of a course.
 
 Every part is imported when it is first asked for: `minimim.data` reads minimim/data, and nothing else does. So the command
-line can say how torch's threads shall wait before torch, which reads this once, is imported (minimim/cpu.py).
+line can say how torch's threads shall wait before torch, which reads this once, is imported (minimim/threads.py).
 """
 
 from importlib import import_module

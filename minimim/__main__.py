@@ -2,13 +2,12 @@
 
 import sys
 
-from minimim.cpu import keep_memory, wait_patiently
+from minimim.threads import wait_patiently
 
 
 def main() -> int:
     """Run one command; see minimim/cli.py."""
     wait_patiently()
-    keep_memory()
     from minimim import cli  # imports torch
 
     return cli.main()

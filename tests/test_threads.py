@@ -1,4 +1,4 @@
-"""How a process is set up for a CPU: before torch is imported, by the command line alone, and never over a person's own word."""
+"""How torch's threads wait: said before torch is imported, by the command line alone, and never over a person's own word."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import tomllib
 import pytest
 from helpers import TOP
 
-from minimim.cpu import COUNT, OWN, keep_memory, wait_patiently
+from minimim.threads import COUNT, OWN, wait_patiently
 
 
 def python(*words, **environment):
@@ -57,29 +57,3 @@ def test_a_setting_of_ones_own_stays(name, monkeypatch):
 
 def test_make_says_the_same_to_what_it_starts():
     assert re.search(r"^export GOMP_SPINCOUNT \?= (\d+)", (TOP / "Makefile").read_text(), re.MULTILINE)[1] == COUNT
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux")
-def test_memory_that_was_freed_is_kept_but_for_a_person_who_says_otherwise():
-    code = """
-import os
-from minimim.cpu import keep_memory
-def pages():
-    return int(open("/proc/self/statm").read().split()[1])
-print(keep_memory())
-piece = bytearray(200 * 2**20)
-full = pages()
-del piece
-print(pages() > 0.9 * full)
-"""
-    assert python("-c", code).split() == ["True", "True"]
-    assert python("-c", code, MALLOC_ARENA_MAX="2").split() == ["False", "False"]
-
-
-@pytest.mark.parametrize("absent", [OSError, AttributeError])
-def test_another_c_library_is_left_as_it_is(absent, monkeypatch):
-    def none(name):
-        raise absent
-
-    monkeypatch.setattr("ctypes.CDLL", none)
-    assert keep_memory() is False
