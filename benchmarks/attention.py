@@ -1,13 +1,12 @@
 """Which is faster on this machine, torch's fused attention or the plain products?
 
 Once alone, forward and backward, by length and head width; and once in a whole training step of MAE micro/4 on images of 32
-pixels, whose encoder reads 17 tokens and whose decoder reads 65. What is faster alone need not be faster in a step, where the
-tensors in between are no longer in the caches.
+pixels, whose encoder reads 17 tokens and whose decoder reads 65.
 
     python benchmarks/attention.py            on a CPU some minutes
     python benchmarks/attention.py --smoke    tiny sizes, to see that it works
 
-The two take turns, and the ratio is taken within each turn.
+The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is read off these results.
 """
 
 import argparse
@@ -19,8 +18,8 @@ from machine import RESULTS, kind, quartiles, seconds, write
 from throughput import Step
 from torch import Tensor
 
-from minimim import data, methods
-from minimim.layers import Attention, attention_map
+from minimim import data, layers, methods
+from minimim.layers import attention_map
 
 TOKENS = (17, 50, 65, 99, 129, 145, 197, 257)
 WIDTHS = (16, 32, 64)
@@ -62,22 +61,16 @@ def in_a_step(longest: int, rounds: int, device: str, batch: int) -> dict:
     torch.manual_seed(0)
     method = methods.create("mae", image_size=32, patch_size=4, size="micro").to(device).train()
     images, step = data.load("scenes", count=batch).images.to(device), Step(Loss(method), torch.float32)
-    fused, taken = Attention.forward, {name: [] for name in WAYS}
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1] > longest:
-            return fused(self, x)
-        return self.proj(plain(*self.split(x)).transpose(1, 2).flatten(2))  # (B, T, D)
-
+    taken, limit = {name: [] for name in WAYS}, layers.PLAIN_UP_TO
     try:
         for number in range(1 + rounds):
             for name in sorted(WAYS, reverse=bool(number % 2)):
-                Attention.forward = {"fused": fused, "plain": forward}[name]
+                layers.PLAIN_UP_TO = {"fused": 0, "plain": longest}[name]
                 took = seconds(lambda: step(images), device, 4)
                 if number:
                     taken[name].append(took)
     finally:
-        Attention.forward = fused
+        layers.PLAIN_UP_TO = limit
     ratio = quartiles([mine / other for mine, other in zip(taken["fused"], taken["plain"], strict=True)])
     return {
         "plain_up_to": longest,

@@ -7,12 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+PLAIN_UP_TO = 32  # tokens: on a CPU the fused kernel is slower than the plain products there (benchmarks/attention.py)
+
 
 class Attention(nn.Module):
-    """Multi-head self-attention, softmax(q kᵀ / √d) v with d = D / heads, fused by torch.
+    """Multi-head self-attention, softmax(q kᵀ / √d) v with d = D / heads, by the faster of two ways that agree but for rounding.
 
-    On a CPU the fused kernel is two to twelve times slower in bf16 than the plain products, so there they are used; in fp32
-    neither is faster in a whole step of training (benchmarks/attention.py).
+    On a GPU that is torch's fused kernel, which never forms the (T, T) map. On a CPU it pays for long rows only: up to
+    PLAIN_UP_TO tokens, and in bf16 always, the plain products are faster.
     """
 
     def __init__(self, dim: int, heads: int):
@@ -24,7 +26,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) → (B, T, D)."""
         q, k, v = self.split(x)
-        if q.is_cpu and q.dtype == torch.bfloat16:
+        if q.is_cpu and (q.shape[2] <= PLAIN_UP_TO or q.dtype == torch.bfloat16):
             mixed = attention_map(q, k) @ v  # (B, heads, T, d)
         else:
             mixed = F.scaled_dot_product_attention(q, k, v)  # (B, heads, T, d)

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from minimim.data.views import normalize
 from minimim.errors import UserError
-from minimim.layers import Attention, DropPath
+from minimim.layers import PLAIN_UP_TO, Attention, DropPath
 from minimim.masking import Mask, mask_by_noise
 from minimim.vit import SIZES, ViT
 
@@ -19,12 +20,16 @@ def vit(**more):
     return ViT(**{"image_size": 16, "patch_size": 4, "size": "micro", **more}).eval()
 
 
-def test_fused_attention_is_the_explicit_formula():
-    attention, x = Attention(16, 4), torch.randn(2, 5, 16)
+@pytest.mark.parametrize("tokens", [5, PLAIN_UP_TO, PLAIN_UP_TO + 1])
+def test_attention_is_the_explicit_formula_however_long(tokens, monkeypatch):
+    fused, called = F.scaled_dot_product_attention, []
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda *qkv: called.append(1) or fused(*qkv))
+    attention, x = Attention(16, 4), torch.randn(2, tokens, 16)
     _, _, v = attention.split(x)
     explicit = attention.proj((attention.weights(x) @ v).transpose(1, 2).flatten(2))
     torch.testing.assert_close(attention(x), explicit)
-    torch.testing.assert_close(attention.weights(x).sum(-1), torch.ones(2, 4, 5))
+    assert bool(called) == (tokens > PLAIN_UP_TO)
+    torch.testing.assert_close(attention.weights(x).sum(-1), torch.ones(2, 4, tokens))
 
 
 def test_attention_in_bf16_is_attention_up_to_its_digits():
