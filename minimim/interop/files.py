@@ -103,9 +103,9 @@ def cause(error: str) -> str:
     if not held:
         return "it is damaged, or no file of weights; ask its author for a .safetensors file"
     return (
-        f"besides tensors it holds {held[1]}, which could run any code; if you trust its author, save its tensors alone first, with "
-        'torch.save(torch.load(FILE, weights_only=False)["model"], NEW_FILE), or as the file calls them (of a whole network, '
-        ".state_dict()), or ask for a .safetensors file"
+        f"besides tensors it holds {held[1]}, which could run any code; if you trust its author, save its tensors alone: "
+        'torch.save(torch.load(FILE, weights_only=False)["model"], NEW_FILE), with the key that the file has (of a whole network, '
+        ".state_dict()); or ask for a .safetensors file"
     )
 
 
