@@ -6,7 +6,9 @@ pixels, whose encoder reads 17 tokens and whose decoder reads 65.
     python benchmarks/attention.py            on a CPU some minutes
     python benchmarks/attention.py --smoke    tiny sizes, to see that it works
 
-The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is read off these results.
+The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is below what these results alone would allow:
+other measurements of a whole step, with the threads' waiting cut short (minimim/threads.py), lost by the plain products at 65
+tokens.
 """
 
 import argparse

@@ -13,8 +13,8 @@ PLAIN_UP_TO = 32  # tokens: on a CPU the fused kernel is slower than the plain p
 class Attention(nn.Module):
     """Multi-head self-attention, softmax(q kᵀ / √d) v with d = D / heads, by the faster of two ways that agree but for rounding.
 
-    On a GPU that is torch's fused kernel, which never forms the (T, T) map. On a CPU it pays for long rows only: up to
-    PLAIN_UP_TO tokens, and in bf16 always, the plain products are faster.
+    That is torch's fused kernel, which never forms the (T, T) map; but on a CPU up to PLAIN_UP_TO tokens, and there in bf16
+    always, it is the plain products.
     """
 
     def __init__(self, dim: int, heads: int):
