@@ -31,7 +31,7 @@ BATCH = {"cpu": 4, "cuda": 128}
 class HideNothing(nn.Module):
     """The masking at ratio 0: the encoder reads every patch, in order, and all of them are scored."""
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None) -> list[Mask]:
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         patches = grid[0] * grid[1]
         hidden = torch.zeros(len(inputs["image"]), patches, dtype=torch.bool, device=inputs["image"].device)
         return [Mask(hidden, scored=(~hidden,), visible=patches)]

@@ -24,6 +24,7 @@ from minimim.data.batches import batches
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, TransformerDecoder
 from minimim.draws import mix
+from minimim.encoders import ViT
 from minimim.feedback.sabotaged import PostNorm
 from minimim.layers import Block
 from minimim.losses import l2
@@ -32,7 +33,6 @@ from minimim.methods import reconstruction
 from minimim.targets import Pixels
 from minimim.train.schedule import cosine
 from minimim.train.step import Stepper, adamw
-from minimim.vit import ViT
 
 NANO, DEEP = (64, 2, 4), (64, 12, 4)  # dim, depth, heads
 IMAGES, LABELLED, TEST, PATCH = 6_000, 3_000, 1_000, 8

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from minimim.train.checkpoint import writing
+from minimim.checkpoint import writing
 
 RESULTS = Path(__file__).parent / "results"
 

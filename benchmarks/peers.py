@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 import minimim
-from minimim.methods.masking_strategy import DECODERS
+from minimim.encoders import SIZES
+from minimim.methods.bases import DECODERS
 from minimim.train.loop import compile_parts
-from minimim.vit import SIZES
 
 
 @dataclass
 class Setting:
-    """image_size, patch_size: pixels; size: a name in minimim.vit.SIZES; batch: images a step, by kind of device;
+    """image_size, patch_size: pixels; size: a name in minimim.encoders.SIZES; batch: images a step, by kind of device;
     times: steps that are timed as one on a CPU."""
 
     image_size: int

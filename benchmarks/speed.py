@@ -29,10 +29,10 @@ from torchvision import transforms
 from minimim import data, methods
 from minimim.data.batches import batches
 from minimim.data.views import MEAN, STD
+from minimim.encoders import ViT
 from minimim.train.loop import compile_parts
 from minimim.train.processes import slow_bf16
 from minimim.train.step import Stepper, adamw
-from minimim.vit import ViT
 
 IMAGE_SIZE, PATCH_SIZE, CROP = 32, 4, (0.2, 1.0)
 SIZES = {"cpu": "micro", "cuda": "tiny"}

@@ -14,14 +14,14 @@ from machine import keep, kind, write
 from report import card, finished, known, other_settings, progress, small_checkpoint, stored
 
 import minimim
-from minimim import evaluate, methods
+from minimim import checkpoint, evaluate, methods
 from minimim.commands.demo import peak_memory
 from minimim.data.named import pack_file
 from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate.compare import scored
 from minimim.presets import Preset, images_of
-from minimim.train import checkpoint, train
+from minimim.train import train
 
 POINTS = 60  # of the loss curve that are kept
 PACKED = {

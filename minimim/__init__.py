@@ -10,7 +10,7 @@ from importlib.util import find_spec
 __version__ = "0.1.0"
 
 SHORT = {  # what most people use, and the part that has it
-    "bundled": "checkpoints",
+    "bundled": "checkpoint",
     "load": "train.state",
     "save": "train.state",
     "patchify": "patches",

@@ -13,7 +13,7 @@ from minimim import __version__
 from minimim.commands import COMMANDS
 from minimim.config import TrainConfig
 from minimim.errors import UserError
-from minimim.methods import create, options
+from minimim.methods import create, kinds, options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -129,16 +129,18 @@ def add_one(parser, name: str, kind, default, text: str) -> None:
     Python's own, such as `from_`, ends in a line that is not typed."""
     shown_name = name.rstrip("_")
     flag = "--" + shown_name.replace("_", "-")
-    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    kinds = [k for k in kinds if k is not type(None)]
+    allowed = [k for k in (typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)) if k is not type(None)]
     more: dict = {"default": default, "help": text.replace("%", "%%"), "dest": name}
-    if bool in kinds:
+    if bool in allowed:
         more |= {"action": "store_true" if default is False else argparse.BooleanOptionalAction}
-    elif any(typing.get_origin(k) is tuple for k in kinds):
-        values = next(typing.get_args(k) for k in kinds if typing.get_origin(k) is tuple)
+    elif any(typing.get_origin(k) is tuple for k in allowed):
+        values = next(typing.get_args(k) for k in allowed if typing.get_origin(k) is tuple)
         more |= {"type": values[0], "nargs": "+", "metavar": shown_name.upper(), "action": Several}
+    elif any(typing.get_origin(k) is typing.Literal for k in allowed):
+        choices = next(typing.get_args(k) for k in allowed if typing.get_origin(k) is typing.Literal)
+        more |= {"choices": choices, "metavar": "|".join(choices)}
     else:
-        more |= {"type": kinds[0], "metavar": shown_name.upper()}
+        more |= {"type": allowed[0], "metavar": shown_name.upper()}
     parser.add_argument(flag, **more)
 
 
@@ -161,20 +163,10 @@ def wanted_method(arguments: list[str]) -> str:
 def add_options(parser: argparse.ArgumentParser, method: str) -> None:
     """The options of a method's recipe, with its defaults. Raises UserError for an unknown method."""
     group = parser.add_argument_group(f"the recipe of {method} (other methods have others: --method NAME --help)")
-    for name, default in options(method).items():
-        if isinstance(default, bool):
-            add_one(group, name, bool, None, f"default: {shown(default)}")
-        elif isinstance(default, tuple):
-            add_one(group, name, tuple[float, ...], None, f"default: {shown(default)}")
-        else:
-            flag = "--" + name.replace("_", "-")
-            text = "default: by size" if default is None else f"default: {shown(default)}"
-            group.add_argument(flag, type=number, default=None, metavar=name.upper(), help=text)
-
-
-def number(text: str) -> int | float:
-    """A whole number where the text is one, else a fraction. Raises ValueError for anything else."""
-    return int(text) if text.lstrip("-").isdigit() else float(text)
+    for name, kind in kinds(method).items():
+        default = options(method)[name]
+        text = "default: by size" if default is None else f"default: {shown(default)}"
+        add_one(group, name, kind, None, text)
 
 
 def shown(value) -> str:

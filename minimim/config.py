@@ -25,6 +25,7 @@ class TrainConfig:
     lr: float = option(1.5e-4, "learning rate for 256 images a step; scaled with the batch size")
     warmup: float = option(0.05, "part of the run in which the learning rate climbs to its height")
     weight_decay: float = option(0.05, "decay of weights; biases and norms have none")
+    weight_decay_end: float | None = option(None, "decay at the end of the run, reached along a cosine; none keeps it as it is")
     betas: tuple[float, float] = option((0.9, 0.95), "AdamW's memory of the gradient and of its square")
     clip: float = option(0.0, "largest gradient norm; 0 does not clip")
     accumulate: int = option(1, "parts into which a batch is cut when it does not fit")
@@ -45,6 +46,8 @@ class TrainConfig:
         for name in ("weight_decay", "clip", "workers", "save_every", "max_minutes", "probe_every"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.weight_decay_end is not None and not self.weight_decay_end >= 0:
+            raise UserError(f"weight_decay_end must be 0 or more, or not given, not {self.weight_decay_end}")
         self.betas = tuple(self.betas) if isinstance(self.betas, list | tuple) else (self.betas,)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UserError(f"betas are two numbers from 0 to below 1, not {' '.join(map(str, self.betas))}")

@@ -1,5 +1,6 @@
 """The other processes of a run, if there are any: started by torchrun, joined by torch.distributed."""
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -20,8 +21,32 @@ def world() -> int:
 
 
 def summed(x: Tensor) -> Tensor:
-    """The sum of a tensor over all processes; the tensor itself when there is one."""
+    """The sum of a tensor over all processes, without gradient; the tensor itself when there is one."""
     if together():
         x = x.clone()
         dist.all_reduce(x)
     return x
+
+
+def gathered(x: Tensor) -> Tensor:
+    """The rows of all processes in the order of the processes, (b, …) → (B, …), with gradient: a loss of the whole batch, made of
+    these on every process, gives each row the gradient that it has on one. Rows may differ in number by process."""
+    return Gather.apply(x) if together() else x
+
+
+class Gather(torch.autograd.Function):
+    """All rows forward; backward each process's own, of the gradients that all processes have for them."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        counts = summed(torch.nn.functional.one_hot(torch.tensor(rank(), device=x.device), world()) * len(x)).tolist()
+        ctx.own = slice(sum(counts[: rank()]), sum(counts[: rank() + 1]))
+        padded = x.new_zeros(max(counts), *x.shape[1:])  # every process sends as many
+        padded[: len(x)] = x
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return summed(gradient)[ctx.own]

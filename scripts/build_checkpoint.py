@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 import minimim
-from minimim import data, evaluate
+from minimim import checkpoint, data, evaluate
 from minimim.commands import Pretrain
 from minimim.commands.demo import LABELLED
 from minimim.presets import preset
-from minimim.train import checkpoint
 
 SEED = 0
 

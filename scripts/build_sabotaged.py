@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from minimim import data
+from minimim import checkpoint, data
 from minimim.config import TrainConfig
 from minimim.draws import mix
 from minimim.feedback import sabotaged
-from minimim.train import checkpoint, train
+from minimim.train import train
 
 IMAGES, SEED, POINTS = 10_000, 0, 50
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import minimim
+from minimim import checkpoint
 from minimim.errors import UserError
 from minimim.presets import preset
 from minimim.show import fill_in
-from minimim.train import checkpoint
 
 SHA256 = "b58842108645713f9a8cd79a111e0a3be550517c36b9bd725ba1fd193c82d2d3"  # as scripts/build_checkpoint.py printed it
 

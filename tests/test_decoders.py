@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from minimim.decoders import LinearDecoder, PrototypeHead, Together, TransformerDecoder
+from minimim.encoders import Encoded
 from minimim.masking import Mask, mask_by_noise
 from minimim.patches import resize_positions, take
-from minimim.vit import Encoded
 
 GRID, N = (2, 4), 8
 

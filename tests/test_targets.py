@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from minimim.encoders import Encoded
 from minimim.targets import CentredPrototypes, LayerMean, Pixels, teacher
-from minimim.vit import Encoded
 
 
 def test_pixels_are_the_patches_themselves():

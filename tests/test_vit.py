@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from minimim.data.views import normalize
+from minimim.encoders import SIZES, ViT
 from minimim.errors import UserError
 from minimim.layers import PLAIN_UP_TO, Attention, DropPath
 from minimim.masking import Mask, mask_by_noise
-from minimim.vit import SIZES, ViT
 
 
 def images(batch=2, size=(16, 16)):

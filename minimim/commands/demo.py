@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minimim import data, evaluate, methods
+from minimim import checkpoint, data, evaluate, methods
 from minimim.commands.probe import write_json
 from minimim.config import TrainConfig, option
 from minimim.draws import mix
@@ -22,7 +22,7 @@ from minimim.methods import Method
 from minimim.presets import preset
 from minimim.prompt import typed
 from minimim.show import fill_in, report
-from minimim.train import checkpoint, train
+from minimim.train import train
 from minimim.train.loop import Run
 from minimim.train.processes import pick_device
 from minimim.train.state import decisive

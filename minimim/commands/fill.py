@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from minimim import bundled
+from minimim.checkpoint import write_bytes
 from minimim.commands.probe import tell
 from minimim.commands.weights import Start, wanted
 from minimim.config import argument, option
@@ -22,7 +23,6 @@ from minimim.patches import grid_of
 from minimim.show import fill_in
 from minimim.show.pictures import Filled
 from minimim.show.sheet import sheet
-from minimim.train.checkpoint import write_bytes
 from minimim.train.processes import pick_device
 
 BUNDLED = "mae-scenes"

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 
-from minimim import data, evaluate
+from minimim import checkpoint, data, evaluate
 from minimim.commands.pretrain import chosen, given, place
 from minimim.commands.weights import wanted
 from minimim.config import option
@@ -16,7 +16,7 @@ from minimim.methods import Method
 from minimim.patches import grid_of
 from minimim.presets import Preset, images_of
 from minimim.processes import rank
-from minimim.train import checkpoint, settled
+from minimim.train import settled
 from minimim.train.processes import join, leave, pick_device
 
 PROTOCOLS = ("cached", "official", "both")

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minimim import interop
+from minimim import checkpoint, interop
 from minimim.errors import UserError
 from minimim.methods import Method
 from minimim.patches import resize_positions
-from minimim.train import checkpoint, load
+from minimim.train import load
 
 FREE = {"encoder.mask_token"}  # stands in for hidden patches alone: without it an encoder computes the same
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from minimim.data.beside import beside
 from minimim.data.images import Images, check_set
 from minimim.data.views import Inputs
 from minimim.draws import mix
@@ -44,21 +45,28 @@ def rows(batch_size: int, rank: int, world: int) -> slice:
 
 
 def batches(
-    data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", rank=0, world=1, workers=0, labels=False
+    data, batch_size: int, *, seed=0, start=0, stop=None, device="cpu", rank=0, world=1, workers=0, needs=()
 ) -> Iterator[Tensor | Inputs]:
     """This process's images of the batches number `start` to `stop`, uint8 (b, C, H, W) on the device.
 
     data: Images, which are moved to the device once when they fit there, or OnDisk, which `workers` processes read.
-    labels: give {"image": images, "label": (b,)} instead. Images may also be normalised floats. Raises UserError for others.
+    needs: more that is known of each image (`beside` has the names): the batches are then {"image": images, "label": (b,), …}.
+    Images may also be normalised floats. Raises UserError for others, and for what is not known.
     """
     if hasattr(data, "images"):
         check_set(data.images)
     more = {"seed": seed, "start": start, "stop": stop, "device": torch.device(device), "rank": rank, "world": world}
     images = stream(data, batch_size, **more, workers=workers)
-    if not labels:
+    if not needs:
         return images
-    named = stream(Images(data.labels), batch_size, **more)
-    return ({"image": x, "label": y} for x, y in zip(images, named, strict=False))
+    streams = [images, *(stream(known(data, name), batch_size, **more, workers=workers) for name in needs)]
+    return (dict(zip(("image", *needs), parts, strict=True)) for parts in zip(*streams, strict=False))
+
+
+def known(data, name: str):
+    """What is known of each image under a name, in the shape that `stream` takes."""
+    rows = beside(data, name)
+    return Images(rows) if isinstance(rows, Tensor) else rows
 
 
 def stream(data, batch_size: int, *, seed, start, stop, device: torch.device, rank, world, workers=0) -> Iterator[Tensor]:

@@ -57,13 +57,26 @@ def as_inputs(images: Tensor | Inputs) -> Inputs:
 
 @dataclass
 class Views:
-    """What one step looks at. student: what is masked and encoded; teacher: what the teacher sees, whole; content: what
-    the target is made from, one for each student view; boxes: (V, B, 4) crops as x0, y0, x1, y1 in [0, 1], where cut."""
+    """What one step looks at. student: what is masked and encoded; teacher: what the teacher sees, whole; content: what the
+    target is made from. Teacher view v shows what content view v shows, perhaps in other colours.
+
+    same: for each student view the content view of the same crop, or None where there is none; by default that of its number.
+    boxes: (V, B, 4) crops of the student views as x0, y0, x1, y1 in [0, 1], where cut; x0 > x1 where mirrored.
+    content_boxes: those of the content views, by default the same ones.
+    """
 
     student: list[Inputs]
     teacher: list[Inputs]
     content: list[Inputs]
     boxes: Tensor | None = None
+    content_boxes: Tensor | None = None
+    same: list[int | None] | None = None
+
+    def __post_init__(self):
+        if self.same is None:
+            self.same = [v if v < len(self.content) else None for v in range(len(self.student))]
+        if self.content_boxes is None:
+            self.content_boxes = self.boxes
 
 
 class RandomViews(nn.Module):
@@ -82,33 +95,62 @@ class RandomViews(nn.Module):
         """Draw the views of a batch. Student, teacher and content are the same views here."""
         inputs = as_inputs(inputs)
         if not self.training:
-            views = [{name: normalize(x) for name, x in inputs.items()}] * self.count
+            views = [normalized(inputs)] * self.count
             return Views(views, views, views)
         views, boxes = zip(*(self.draw(inputs, generator) for _ in range(self.count)), strict=True)
         return Views(list(views), list(views), list(views), torch.stack(boxes))
 
     def draw(self, inputs: Inputs, generator) -> tuple[Inputs, Tensor]:
-        """One view, and where it was cut: (B, 4)."""
+        """One view, and where it was cut: (B, 4), x0 > x1 where it is mirrored."""
         first = next(iter(inputs.values()))
         noise = uniform(len(first), 8, generator=generator, device=first.device)  # (B, 8)
         boxes = crop_boxes(noise[:, :4], self.scale)
-        mirrored = noise[:, 4] < 0.5 * self.flip  # (B,)
-        view = {}
-        for name, images in inputs.items():
-            check_batch(images)
-            raw = images.dtype == torch.uint8
-            images = images / 255 if raw else images
-            if self.scale is not None:
-                images = crop(images, boxes, self.image_size)
-            if self.flip:
-                images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
-            if raw and self.jitter and name == "image":
-                images = jitter(images, noise[:, 5:], self.jitter)
-            if raw:
-                mean, std = statistics(images)
-                images = (images - mean) / std
-            view[name] = images
-        return view, boxes
+        if self.flip:
+            boxes = mirror(boxes, noise[:, 4] < 0.5)
+        return render(inputs, boxes, self.image_size if self.scale is not None else None, noise[:, 5:], self.jitter), boxes
+
+
+def render(inputs: Inputs, boxes: Tensor, size: tuple[int, int] | None, noise: Tensor, strength: float = 0.0) -> Inputs:
+    """One view of each image: its box (B, 4) cut out, mirrored where x0 > x1, resized to `size` (None: nothing is cut),
+    jittered by noise (B, 3), normalised.
+
+    Pictures (B, C, H, W) are cut bilinearly; maps of whole numbers (B, H, W) take the nearest; labels (B,) and captions (B, L)
+    pass untouched. Only raw "image"s are jittered. Raises UserError for other pictures.
+    """
+    view, mirrored = {}, boxes[:, 0] > boxes[:, 2]  # (B,)
+    upright = mirror(boxes, mirrored)  # (B, 4)
+    for name, x in inputs.items():
+        if x.dim() == 3 and name != "image":
+            x = x if size is None else crop_nearest(x, upright, size)
+            view[name] = torch.where(mirrored.view(-1, 1, 1), x.flip(-1), x)
+            continue
+        if x.dim() < 3 and name != "image":
+            view[name] = x
+            continue
+        check_batch(x)
+        raw = x.dtype == torch.uint8
+        x = x / 255 if raw else x
+        if size is not None:
+            x = crop(x, upright, size)
+        x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
+        if raw and strength and name == "image":
+            x = jitter(x, noise, strength)
+        if raw:
+            mean, std = statistics(x)
+            x = (x - mean) / std
+        view[name] = x
+    return view
+
+
+def normalized(inputs: Inputs) -> Inputs:
+    """The view of images as they are: pictures are normalised, all else passes."""
+    return {name: normalize(x) if x.dim() > 3 or name == "image" else x for name, x in inputs.items()}
+
+
+def mirror(boxes: Tensor, where: Tensor) -> Tensor:
+    """Boxes (B, 4) with left and right exchanged where asked, (B,) bool."""
+    x0, y0, x1, y1 = boxes.unbind(1)
+    return torch.stack([torch.where(where, x1, x0), y0, torch.where(where, x0, x1), y1], dim=1)
 
 
 def crop_boxes(noise: Tensor, scale: tuple[float, float] | None) -> Tensor:
@@ -132,6 +174,16 @@ def crop(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     y = middles(y0, y1, height).unsqueeze(2).expand(-1, -1, width)
     grid = torch.stack([x, y], dim=-1).to(images.dtype)  # (B, height, width, 2); under autocast F.affine_grid would make it bf16
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def crop_nearest(maps: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `crop`, for maps of whole numbers: each new pixel takes the one that it lies in: (B, H, W) → (B, *size)."""
+    (height, width), (rows, cols) = size, maps.shape[1:]
+    x0, y0, x1, y1 = boxes.unbind(1)
+    row = (middles(y0, y1, height) * rows).long().clamp(0, rows - 1)  # (B, height)
+    col = (middles(x0, x1, width) * cols).long().clamp(0, cols - 1)  # (B, width)
+    taken = maps.gather(1, row.unsqueeze(2).expand(-1, -1, cols))  # (B, height, W)
+    return taken.gather(2, col.unsqueeze(1).expand(-1, height, -1))  # (B, height, width)
 
 
 def middles(low: Tensor, high: Tensor, n: int) -> Tensor:

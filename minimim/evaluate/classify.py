@@ -33,7 +33,7 @@ class Classifier(nn.Module):
     Raises UserError for pool="patches".
     """
 
-    needs_labels, teacher, decoder = True, None, None  # what `train` asks of a method
+    needs, teacher, decoder = ("label",), None, None  # what `train` asks of a method
 
     def __init__(self, encoder, head, *, views, pool, optimizer_of: Callable, spec: dict, classes=(), smoothing=0.0, mix=None, frozen=False):
         super().__init__()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
+from minimim import checkpoint
 from minimim.config import TrainConfig, option
 from minimim.data.views import RandomViews
 from minimim.draws import mix
@@ -15,7 +16,6 @@ from minimim.evaluate.classify import Classifier, learn, linear_head, view_size
 from minimim.evaluate.features import check_labels, fingerprint
 from minimim.evaluate.score import Score
 from minimim.methods import create
-from minimim.train import checkpoint
 from minimim.train.state import load_method
 
 

@@ -11,16 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from minimim import checkpoint
 from minimim.data.views import RandomViews
 from minimim.decoders import TransformerDecoder
+from minimim.encoders import ViT
 from minimim.errors import unknown
 from minimim.layers import Block
 from minimim.losses import Term, l2
 from minimim.masking import RandomMasking
 from minimim.methods import Method, Teacher, reconstruction
 from minimim.targets import Pixels
-from minimim.train import checkpoint, state
-from minimim.vit import ViT
+from minimim.train import state
 
 NAMES = tuple("abcdefg")
 SIZE = (48, 3, 4)  # dim, depth, heads

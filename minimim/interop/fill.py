@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from minimim.encoders import SIZES
 from minimim.errors import UserError
 from minimim.interop.causes import NOT_THE_ENCODER, has_more, misfit, refuse_other_designs
 from minimim.interop.spellings import to_official, to_ours
 from minimim.interop.unsaid import Known, give_cls_a_place, grid_of_table, restate, settle_target, sides
 from minimim.methods import Method, create
-from minimim.methods.masking_strategy import DECODERS
+from minimim.methods.bases import DECODERS
 from minimim.patches import resize_positions
-from minimim.vit import SIZES
 
 
 @dataclass

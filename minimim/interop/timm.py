@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from minimim.data.views import statistics_for
+from minimim.encoders import Encoded, layer_number
 from minimim.errors import UserError
 from minimim.interop.says import Weights
 from minimim.methods import Method
-from minimim.vit import Encoded, layer_number
 
 
 def to_timm(method: Method) -> Weights:

@@ -1,4 +1,6 @@
-"""Every answer to "what is hidden": modules with one call, (inputs, grid, guide, progress, noise, generator) → [Mask]."""
+"""Every answer to "what is hidden": modules with one call, (inputs, grid, guide, progress, noise, generator, view) → [Mask].
+
+guide: what a teacher makes of the same crop, or None. view: the number of the student view."""
 
 from minimim.masking.block import BlockMasking
 from minimim.masking.guided import HardestMasking

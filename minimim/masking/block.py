@@ -29,7 +29,7 @@ class BlockMasking(nn.Module):
             check_ratio(bound)
         self.ratio, self.chance, self.smallest, self.aspect = ratio, chance, smallest, aspect
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None) -> list[Mask]:
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         """One Mask for a batch. noise: (B, 4·RECTANGLES + N + 2) in [0, 1); drawn from the generator when not given."""
         image = next(iter(inputs.values()))
         patches = grid[0] * grid[1]

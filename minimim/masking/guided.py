@@ -18,7 +18,7 @@ class HardestMasking(nn.Module):
         check_ratio(ratio)
         self.ratio, self.hardest = ratio, hardest
 
-    def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None) -> list[Mask]:
+    def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         """One Mask for a batch. noise: (B, N) in [0, 1), for the random rest."""
         difficulty = guide.streams["difficulty"].squeeze(-1)  # (B, N)
         visible = visible_count(difficulty.shape[1], self.ratio)

@@ -18,6 +18,10 @@ class Mask:
     penalty: a scalar that is added to the loss (a learned masking keeps itself honest with it).
     order: (B, N) patch ids, visible ones first; by default the visible and then the hidden, each in reading order.
     visible: K, how many patches each sample keeps, where the masking knows it; saves a look at the data.
+    dropped: (B, N) bool inside hidden: only these are left out, and mask tokens stand at the other hidden ones (MAGE).
+    By default an encoder that leaves out what is hidden leaves out all of it. order and visible then count what is not dropped.
+    spans: {stream: slice}, where one row holds the patches of several modalities (MultiMAE).
+    asked: for each question how many patches it asks, where that is the same in all samples and known.
     """
 
     hidden: Tensor
@@ -26,31 +30,51 @@ class Mask:
     penalty: Tensor | None = None
     order: Tensor | None = None
     visible: int | None = None
+    dropped: Tensor | None = None
+    spans: dict[str, slice] | None = None
+    asked: tuple[int | None, ...] = ()
 
     def __post_init__(self):
         if self.hidden.dtype != torch.bool:
             raise UserError(f"a mask is boolean, True = hidden; this one holds {self.hidden.dtype}")
+        if not self.asked and not self.scored and self.visible is not None and self.dropped is None:
+            self.asked = (self.hidden.shape[1] - self.visible,)
         self.scored = self.scored or (self.hidden,)
         if self.order is None:
-            self.order = self.hidden.to(torch.uint8).argsort(dim=1, stable=True)  # (B, N)
+            self.order = self.left_out.to(torch.uint8).argsort(dim=1, stable=True)  # (B, N)
+
+    @property
+    def left_out(self) -> Tensor:
+        """What an encoder that drops patches never reads, (B, N) bool."""
+        return self.hidden if self.dropped is None else self.dropped
 
     @property
     def visible_ids(self) -> Tensor:
-        """Patch ids of the visible patches, (B, K). Raises UserError when samples keep different numbers of them."""
+        """Patch ids of what such an encoder reads, (B, K). Raises UserError when samples keep different numbers of them."""
         if self.visible is None:
-            counts = (~self.hidden).sum(dim=1)  # (B,)
-            if not torch.all(counts == counts[0]):
-                raise UserError(
-                    "an encoder that drops hidden patches needs the same number of visible patches in each sample; "
-                    f"here it runs from {int(counts.min())} to {int(counts.max())}"
-                )
-            self.visible = int(counts[0])
+            self.visible = equal_count(~self.left_out, "an encoder that drops hidden patches", "visible")
         return self.order[:, : self.visible]
 
     @property
     def restore_ids(self) -> Tensor:
         """For each patch, its place in `order`, (B, N): taking these undoes the shuffle."""
         return self.order.argsort(dim=1)
+
+    def asked_ids(self, question: Tensor) -> Tensor:
+        """Patch ids of what one of its questions asks, in reading order, (B, M): for a predictor that answers nothing else.
+        Raises UserError when samples are asked different numbers of patches."""
+        known = next((n for asked, n in zip(self.scored, self.asked, strict=False) if asked is question), None)
+        count = equal_count(question, "a predictor that answers only what is asked", "asked") if known is None else known
+        return (~question).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+
+
+def equal_count(places: Tensor, who: str, what: str) -> int:
+    """How many places, (B, N) bool, each sample has. Raises UserError when they differ."""
+    counts = places.sum(dim=1)  # (B,)
+    if not torch.all(counts == counts[0]):
+        told = f"{who} needs the same number of {what} patches in each sample; here it runs from {int(counts.min())} to {int(counts.max())}"
+        raise UserError(told)
+    return int(counts[0])
 
 
 def mask_by_noise(noise: Tensor, visible: int) -> Mask:

@@ -21,7 +21,7 @@ class RandomMasking(nn.Module):
         check_ratio(ratio)
         self.ratio, self.unit = ratio, unit
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None) -> list[Mask]:
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         """One Mask for a batch. noise: (B, N/unit²), lowest stays visible; drawn from the generator when not given.
 
         Raises UserError when the unit does not divide the grid, or the ratio leaves nothing visible or hidden.
@@ -56,7 +56,7 @@ class GridMasking(nn.Module):
             raise UserError(f"a grid mask keeps one patch in step×step, so step must be 2 or more, not {step}")
         self.step = step
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None) -> list[Mask]:
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         """One Mask for a batch. noise: (B, 2) in [0, 1), the place inside the square that stays visible.
 
         Raises UserError when the step does not divide the grid.

@@ -13,21 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from minimim.config import TrainConfig
-from minimim.data.views import Inputs, as_inputs
+from minimim.data.views import Inputs, Views, as_inputs
+from minimim.encoders.encoded import Encoded, Streams
+from minimim.errors import UserError
 from minimim.losses import Loss, Term, l2
 from minimim.masking.mask import Mask
-from minimim.methods.teacher import Seen, Teacher
-from minimim.processes import summed, world
+from minimim.methods.sums import Sums
+from minimim.methods.teacher import NORMS, Seen, Teacher
 
 
 @dataclass
 class Output:
     """What a step gives. loss: scalar to minimise; prediction, target: the first term's streams, (B, N, T), of the first
-    view under its first mask; mask: that mask, (B, N) bool, True = hidden; metrics: scalars to watch, one a term."""
+    view under its first mask, target None where nothing is compared with one; mask: that mask, (B, N) bool, True = hidden;
+    metrics: scalars to watch, one a term."""
 
     loss: Tensor
     prediction: Tensor
-    target: Tensor
+    target: Tensor | None
     mask: Tensor
     metrics: dict[str, Tensor]
 
@@ -35,108 +38,153 @@ class Output:
 class Method(nn.Module):
     """One choice on each axis, joined by one forward.
 
-    views: images → Views. masking: what is hidden. encoder: who looks. decoder: the head. target: what is predicted.
-    terms: how it is compared, a list of Term. teacher: a Teacher, or None. defaults: the TrainConfig to begin with.
+    views: images → Views. masking: what is hidden. encoder: who looks. decoder: the head. target: what is predicted, or None.
+    terms: how it is compared, a list of Term. teacher: a Teacher, a Frozen, or None. defaults: the TrainConfig to begin with.
+    needs: what it must be given beside images, of "label", "depth", "segmentation" and "caption".
+
+    Each part may also have `want` (what it asks of an encoder: "layers", "attention"), `prepare`, `after_step`, `own_loss` (added
+    once a step), `lr_scale` (it is then a player of its own), and `whole_batch` (it looks at all images of a batch at once).
+    Raises UserError for a teacher whose students are no part of the method.
     """
 
     spec: dict | None = None  # how `create` made it: saved with the weights, so that `minimim.load` can make it again
 
-    def __init__(self, *, views, masking, encoder, decoder, target, terms, teacher=None, defaults=None):
+    def __init__(self, *, views, masking, encoder, decoder, target, terms, teacher=None, defaults=None, needs=()):
         super().__init__()
         self.views, self.masking, self.encoder, self.decoder = views, masking, encoder, decoder
         self.target, self.terms, self.teacher = target, terms, teacher
-        self.defaults = defaults or TrainConfig()
-        self.want = sorted({*getattr(masking, "want", ()), *getattr(target, "want", ())})  # asked of the teacher
+        self.losses = nn.ModuleList(term.loss for term in terms if isinstance(term.loss, nn.Module))
+        self.defaults, self.needs = defaults or TrainConfig(), tuple(needs)
+        own = {id(p) for part in self.children() if part is not teacher for p in part.parameters()}
+        students = [student for student in getattr(teacher, "students", ()) if student is not None]
+        if any(id(p) not in own for student in students for p in student.parameters()):
+            raise UserError("the teacher follows a student that is no part of this method, so it would be neither trained nor saved: give the method that very encoder and decoder")
 
-    def forward(self, inputs: Tensor | Inputs, *, noise=None, progress: float = 0.0, generator=None) -> Output:
+    def forward(self, inputs: Tensor | Inputs, *, noise=None, progress: float = 0.0, generator=None, counts=None) -> Output:
         """One step's loss: images (B, C, H, W), uint8 (augmented in training) or already normalised floats.
 
         noise: the masking's own, instead of a draw. progress: how much of the run is behind us, 0 to 1.
-        generator: everything random comes from it.
+        generator: everything random comes from it. counts: of `count_scored`, where these images are a part of a batch.
         """
         views = self.views(as_inputs(inputs), generator)
-        seen = [Seen(self.teacher, view, self.want) for view in views.teacher] if self.teacher else []
-        sums, first = Sums(self.terms), None
+        seen = self.taught(views)
+        targets = Targets(self, views.content, seen, progress)
+        sums, first = Sums(self.terms, counts), None
         for number, student in enumerate(views.student):
-            guide = seen[number] if number < len(seen) else None
-            grid = self.encoder.grid(student)
-            for mask in self.masking(student, grid, guide, progress, noise, generator):
+            for mask in self.masks(views, seen, number, progress, noise, generator):
                 # Corrupted pixels are seen whole; otherwise the encoder leaves out or replaces what is hidden.
-                encoded = self.encoder(student, mask) if mask.inputs is None else self.encoder(mask.inputs)
-                targets = self.targets(views.content, seen, number, mask, progress)
+                if mask.inputs is None:
+                    encoded = self.encoder(student, mask, want=self.wanted(self.decoder))
+                else:
+                    encoded = self.encoder(mask.inputs, want=self.wanted(self.decoder))
+                made = targets.of(views.same[number], mask)
                 for question in mask.scored:
-                    prediction = self.decoder(encoded, mask, question)
-                    sums.compare(prediction, targets, number, mask, question)
-                    first = first or (prediction, targets[min(targets)], mask)
-                sums.add_penalty(mask.penalty)
+                    prediction = self.answer(encoded, mask, question, views, number)
+                    prediction |= self.latents(encoded)
+                    sums.compare(prediction, made, views.same[number], mask, question)
+                    first = first or (prediction, made[min(made)] if made else {}, mask)
+                sums.add_extra("penalty", mask.penalty)
+        sums.compare_views()
+        for name, part in self.parts("own_loss"):
+            sums.add_extra(name, part.own_loss())
         prediction, target, mask = first
         stream = self.terms[0].stream
         loss, metrics = sums.total()
         return Output(loss, prediction[stream], target.get(stream), mask.hidden, metrics)
 
-    def targets(self, content, seen, number: int, mask: Mask, progress: float) -> dict:
-        """The target streams that the terms need for one student view: {view number: streams}, detached."""
-        pairs = {term.pair for term in self.terms}
-        wanted = [v for v in range(len(content)) if ("same" if v == number else "other") in pairs]
-        with torch.no_grad():
-            return {v: self.target(content[v], seen[v] if v < len(seen) else None, mask, progress) for v in wanted}
+    def taught(self, views: Views) -> list[Seen]:
+        """What the teacher makes of its views, not yet looked at."""
+        want = self.wanted(self.masking, self.target, getattr(self.teacher, "decoder", None))
+        return [Seen(self.teacher, view, want) for view in views.teacher] if self.teacher else []
+
+    def masks(self, views: Views, seen: list[Seen], number: int, progress: float, noise, generator) -> list[Mask]:
+        """What is hidden from one student view; a guided masking is shown what the teacher makes of the same crop."""
+        student, same = views.student[number], views.same[number]
+        guide = seen[same] if same is not None and same < len(seen) else None
+        return self.masking(student, self.encoder.grid(student), guide, progress, noise, generator, view=number)
+
+    def answer(self, encoded: Encoded, mask: Mask, question: Tensor, views: Views, number: int) -> Streams:
+        """The decoder's answer to one question; told where the views were cut, where it wants to know."""
+        if "boxes" not in getattr(self.decoder, "want", ()) or views.boxes is None:
+            return self.decoder(encoded, mask, question)
+        other = next((v for v in range(len(views.content)) if v != views.same[number]), 0)
+        return self.decoder(encoded, mask, question, boxes=torch.stack([views.boxes[number], views.content_boxes[other]]))
+
+    def latents(self, encoded: Encoded) -> Streams:
+        """The encoder's own answers that a term is about: "latent" (B, K, D), "latent_mean" and "latent_cls" (B, D)."""
+        made = {"latent": lambda: encoded.patches, "latent_mean": lambda: encoded.pooled("mean"), "latent_cls": lambda: encoded.pooled("cls")}
+        return {name: make() for name, make in made.items() if any(term.stream == name for term in self.terms)}
+
+    def wanted(self, *parts) -> list[str]:
+        """What these parts ask of an encoder, beside its answer."""
+        return sorted({word for part in parts for word in getattr(part, "want", ())} - {"boxes"})
+
+    @torch.no_grad()
+    def count_scored(self, inputs: Tensor | Inputs, *, progress: float = 0.0, generator=None) -> Tensor:
+        """How many places each term will score of these images, (terms,), 0 where the count is the same for every part of a
+        batch; without looking at them, except where the masking is guided."""
+        views = self.views(as_inputs(inputs), generator)
+        counts = torch.zeros(len(self.terms), device=next(self.parameters()).device)
+        seen = self.taught(views)
+        for number in range(len(views.student)):
+            for mask in self.masks(views, seen, number, progress, None, generator):
+                pairs = {"same": views.same[number] is not None, "other": len(views.content) - (views.same[number] is not None)}
+                for index, term in enumerate(self.terms):
+                    for question in mask.scored if term.on != "all" else ():
+                        counts[index] += term.where(question, mask, question).sum() * pairs.get(term.pair, 1)
+        return counts
 
     def prepare(self, data, generator=None) -> None:
-        """Before training: let a target that must be fitted, such as a tokenizer, see the data."""
-        for part in self.parts("prepare"):
+        """Before training: let a part that must be fitted, such as a tokenizer, see the data."""
+        for _, part in self.parts("prepare"):
             part.prepare(data, generator)
 
     def after_step(self, progress: float) -> None:
         """After each optimiser step: the only place where averages, centres and queues move."""
-        for part in self.parts("after_step"):
+        for _, part in self.parts("after_step"):
             part.after_step(progress)
 
-    def parts(self, ability: str) -> list[nn.Module]:
-        """The choices that can do something."""
-        return [part for part in (self.masking, self.target, self.teacher) if hasattr(part, ability)]
+    def parts(self, ability: str) -> list[tuple[str, nn.Module]]:
+        """The parts, and parts of parts, that can do something, with their names. A teacher speaks for all of itself."""
+        found = ((name, part) for name, part in self.named_modules() if part is not self and not name.startswith("teacher."))
+        return [(name, part) for name, part in found if getattr(part, ability, None)]
+
+    @property
+    def whole_batch(self) -> list[str]:
+        """What looks at all images of a batch at once, by name: for these a batch cut into parts is another training."""
+        parts = [type(part).__name__ for _, part in self.parts("whole_batch")]
+        norms = [type(part).__name__ for part in self.modules() if isinstance(part, NORMS) and part.training]
+        return sorted({*parts, *norms, *(named(term.loss) for term in self.terms if getattr(term.loss, "whole_batch", False))})
 
 
-class Sums:
-    """The running sum of each term's errors over views, masks and questions, and of how many places were scored."""
+class Targets:
+    """The target streams of the content views, made when they are first needed, detached: once for each view, or for each of its
+    masks where the target has `reads_mask`."""
 
-    def __init__(self, terms: list[Term]):
-        self.terms, self.penalties = terms, []
-        self.errors = {index: [] for index in range(len(terms))}
-        self.counts = {index: [] for index in range(len(terms))}
+    def __init__(self, method: Method, content: list[Inputs], seen: list[Seen], progress: float):
+        self.target, self.content, self.seen, self.progress = method.target, content, seen, progress
+        self.pairs = {term.pair for term in method.terms}
+        self.made: dict[int, Streams] = {}
 
-    def compare(self, prediction, targets: dict, number: int, mask: Mask, question: Tensor) -> None:
-        """Add the errors of one answer, each term against its target of the same or of every other view."""
-        made = {}  # stream → the errors that its term has just made, for terms that are `against` them
-        for index, term in enumerate(self.terms):
-            for view, streams in targets.items():
-                if (view == number) != (term.pair == "same"):
-                    continue
-                target = made[term.against] if term.against else streams[term.stream]
-                answer = prediction[term.stream]
-                if target.is_floating_point():
-                    answer = answer.to(target.dtype)  # under bf16, losses are still taken in fp32
-                errors = term.loss(answer, target, question)
-                made[term.stream] = errors.detach()
-                where = term.where(errors, mask, question)
-                self.errors[index].append(torch.where(where, errors, 0).sum())
-                self.counts[index].append(where.sum())
+    @torch.no_grad()
+    def of(self, same: int | None, mask: Mask) -> dict[int, Streams]:
+        """What the terms need for one student view, whose own content view is `same`: {view number: streams}."""
+        wanted = [v for v in range(len(self.content)) if ("same" if v == same else "other") in self.pairs]
+        if True:
+            return {v: self.make(v, mask) for v in wanted}
+        for v in wanted:
+            if v not in self.made:
+                self.made[v] = self.make(v, mask)
+        return {v: self.made[v] for v in wanted}
 
-    def add_penalty(self, penalty: Tensor | None) -> None:
-        """Keep what a masking wants added to the loss."""
-        if penalty is not None:
-            self.penalties.append(penalty)
+    def make(self, view: int, mask: Mask) -> Streams:
+        """The target's answer for one content view."""
+        return self.target(self.content[view], self.seen[view] if view < len(self.seen) else None, mask, self.progress)
 
-    def total(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, and each part of it by name. Errors are divided by the scored count of all processes: then the mean
-        of their gradients, which DDP takes, is the gradient of the whole batch."""
-        loss, metrics = sum(self.penalties), {}
-        for index, term in enumerate(self.terms):
-            count = summed(torch.stack(self.counts[index]).sum()) / world()
-            mean = torch.stack(self.errors[index]).sum() / count.clamp(min=1 / world())
-            loss = loss + term.weight * mean
-            name = term.stream if term.stream not in metrics else f"{term.stream} {index}"
-            metrics[name] = mean.detach()
-        return loss, metrics
+
+def named(loss) -> str:
+    """A loss by its name, also one of which arguments are fixed already."""
+    return getattr(loss, "__name__", None) or getattr(getattr(loss, "func", None), "__name__", type(loss).__name__)
 
 
 def reconstruction(*, views, masking, encoder, decoder, target, loss: Loss = l2, on="scored", **more) -> Method:

@@ -5,16 +5,19 @@ from functools import partial
 from minimim.config import TrainConfig
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder
+from minimim.encoders import ViT
 from minimim.errors import UserError
 from minimim.losses import Term, smooth_l1
 from minimim.masking import BlockMasking
 from minimim.methods.method import Method, joint_embedding
+from minimim.methods.registry import recipe
 from minimim.targets import LayerMean
-from minimim.vit import ViT
 
 
-def data2vec(image_size, patch_size, size, *, channels=3, mask_ratio=0.6, layers=None, beta=2.0,
-             momentum=(0.999, 0.9998), crop_scale=(0.2, 1.0), drop_path=0.0) -> Method:  # fmt: skip
+@recipe(section="3.2", paper="2202.03555")
+def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, layers: int | None = None,
+             beta: float = 2.0, momentum: tuple[float, float] = (0.999, 0.9998), crop_scale: tuple[float, float] = (0.2, 1.0),
+             drop_path: float = 0.0) -> Method:  # fmt: skip
     """data2vec for images (Baevski et al., arXiv 2202.03555): predict the mean of the teacher's last layers, from a
     block-masked image, when the teacher sees all of it.
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from minimim.data.views import Inputs
-from minimim.decoders import Streams
+from minimim.encoders.encoded import Streams
 from minimim.patches import patchify
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minimim.decoders import Streams
+from minimim.encoders.encoded import Streams
 from minimim.processes import summed
 
 

@@ -1,7 +1,8 @@
 """Training: one loop for every method, with checkpoints that a killed run resumes from bit by bit."""
 
+from minimim import checkpoint
 from minimim.config import TrainConfig
 from minimim.train.loop import NotFinite, Run, settled, train
 from minimim.train.state import load, save
 
-__all__ = ["NotFinite", "Run", "TrainConfig", "load", "save", "settled", "train"]
+__all__ = ["NotFinite", "Run", "TrainConfig", "checkpoint", "load", "save", "settled", "train"]

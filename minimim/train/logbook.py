@@ -11,9 +11,9 @@ from typing import Self
 import torch
 from tqdm.auto import tqdm
 
+from minimim.checkpoint import writing
 from minimim.config import TrainConfig
 from minimim.processes import rank, summed, world
-from minimim.train.checkpoint import writing
 
 METRICS = "metrics.jsonl"
 

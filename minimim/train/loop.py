@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from minimim import checkpoint
 from minimim.config import TrainConfig
 from minimim.data.batches import batches
 from minimim.data.images import check_batch
@@ -21,7 +22,6 @@ from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.methods import Method
 from minimim.processes import rank, together, world
-from minimim.train import checkpoint
 from minimim.train.interrupt import Interrupt
 from minimim.train.logbook import Logbook
 from minimim.train.processes import pick_device, precision, refuse_different_starts, restarted
@@ -68,21 +68,24 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     total = steps_of(len(data), config)
     out = Path(out) if out is not None else None
     method.to(device).train()
-    optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
+    refuse_parts(method, config)
     about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec, **(note or {})}
     start, path = 0, out / checkpoint.NAME if out is not None else None
     there = path is not None and os.path.exists(path)
-    if restarted(device) and there or resume:
-        start = load_state(out, method, optimizer, about)
-    elif there:
+    again = restarted(device) and there or resume
+    if there and not again:
         raise UserError(f"{out} already holds a run: go on with it by --resume, or choose another --out")
-    else:
+    if not again:
         method.prepare(data, torch.Generator().manual_seed(mix(config.seed, 0)))
+    optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
+    if again:
+        start = load_state(out, method, optimizer, about)
     refuse_different_starts(start, out, device)
 
     if config.compile:
         compile_parts(method)
-    model = DistributedDataParallel(method) if together() else method
+    # a mask token has no gradient in a step in which nothing is hidden: such weights are looked for, or DDP would wait for them
+    model = DistributedDataParallel(method, find_unused_parameters=True) if together() else method
     stepper = Stepper(method, optimizer, config, total, model=model, dtype=precision(config.precision, device))
     stream = batches(
         data,
@@ -94,13 +97,13 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
         rank=rank(),
         world=world(),
         workers=config.workers,
-        labels=getattr(method, "needs_labels", False),
+        needs=getattr(method, "needs", ()),
     )
     book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar)
     save = Saver(path, method, optimizer, about, stepper, config.save_every)
     began, done = time.monotonic(), start
     own_draws = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with explained(config, device, path), own_draws, Interrupt(config.max_minutes) as interrupt, book:
+    with explained(config, device, path, whole_batch=bool(getattr(method, "whole_batch", ()))), own_draws, Interrupt(config.max_minutes) as interrupt, book:
         for step in range(start, total):
             with book.waiting():
                 parts = list(itertools.islice(stream, config.accumulate))
@@ -130,6 +133,16 @@ def steps_of(images: int, config: TrainConfig) -> int:
     if config.batch_size > images:
         raise UserError(f"a batch of {config.batch_size} is more than the {images} images there are: choose a smaller one")
     return max(1, round(config.epochs * images / config.batch_size))
+
+
+def refuse_parts(method: Method, config: TrainConfig) -> None:
+    """Raise UserError where a batch that is cut into parts would silently be another training."""
+    looks = getattr(method, "whole_batch", ())
+    if config.accumulate > 1 and looks:
+        raise UserError(
+            f"{', '.join(looks)} of this method look{'s' * (len(looks) == 1)} at all images of a batch at once, so cutting the batch into {config.accumulate} parts "
+            "would be another training: set accumulate to 1, and choose a smaller batch_size or more processes"
+        )
 
 
 def plan(images: int, config: TrainConfig) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from minimim import checkpoint
 from minimim.config import TrainConfig
 from minimim.errors import UserError
 from minimim.methods import Method, create
 from minimim.prompt import typed
-from minimim.train import checkpoint
 
 FREE = {"device", "workers", "save_every", "max_minutes", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
 

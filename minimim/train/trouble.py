@@ -18,25 +18,25 @@ OTHERS = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL
 
 
 @contextmanager
-def explained(config: TrainConfig, device: torch.device, path: Path | None):
+def explained(config: TrainConfig, device: torch.device, path: Path | None, *, whole_batch=False):
     """Within it, a lack of memory, a dead loader worker and a dead process of the run become a UserError, and every other
     error stays what it is. path: the run's checkpoint."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        text = sentence(error, config, device, path)
+        text = sentence(error, config, device, path, whole_batch)
         if text is None:
             raise
         raise UserError(text) from error
 
 
-def sentence(error: Exception, config: TrainConfig, device: torch.device, path: Path | None) -> str | None:
+def sentence(error: Exception, config: TrainConfig, device: torch.device, path: Path | None, whole_batch=False) -> str | None:
     """What there is to say of an error; None where nothing is known."""
     text = str(error)
     if says(text, WORKER):
         return no_worker(text, config, path)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or says(text, MEMORY):
-        return no_memory(config, device, path)
+        return no_memory(config, device, path, whole_batch)
     if together() and (isinstance(error, dist.DistError) or says(text, OTHERS)):
         return no_others(path)
     return None
@@ -57,8 +57,9 @@ def saved(path: Path | None) -> bool:
     return path is not None and os.path.exists(path)
 
 
-def no_memory(config: TrainConfig, device: torch.device, path: Path | None) -> str:
-    """Cut the batch into more parts: nothing else about the training changes. Where it cannot be cut, a smaller batch."""
+def no_memory(config: TrainConfig, device: torch.device, path: Path | None, whole_batch=False) -> str:
+    """Cut the batch into more parts: nothing else about the training changes. Where it cannot be cut, or where the method looks at
+    the whole batch, a smaller batch."""
     batch, parts, used = config.batch_size, config.accumulate, ""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
@@ -68,7 +69,7 @@ def no_memory(config: TrainConfig, device: torch.device, path: Path | None) -> s
         return -(-batch // parts // world())  # images of a process in one part, rounded up
 
     now = at_once(parts)
-    more = next((k for k in range(parts + 1, batch // world() + 1) if batch % k == 0 and at_once(k) < now), None)
+    more = None if whole_batch else next((k for k in range(parts + 1, batch // world() + 1) if batch % k == 0 and at_once(k) < now), None)
     if more:
         advice = f"with --accumulate {more} it is the same training with {at_once(more)} at once"
         advice += ", and --resume goes on" if saved(path) else ""

@@ -14,11 +14,11 @@ import torch
 from helpers import TOP, raw
 
 import minimim
+from minimim import checkpoint
 from minimim.decoders import TransformerDecoder
 from minimim.errors import UserError
 from minimim.evaluate.features import fingerprint
 from minimim.methods import create
-from minimim.train import checkpoint
 
 BENCHMARKS = TOP / "benchmarks"
 README = BENCHMARKS / "README.md"

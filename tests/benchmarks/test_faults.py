@@ -55,7 +55,7 @@ def test_what_is_stuck_is_settled_by_the_change_of_its_cause(runs):
 
 @pytest.mark.slow
 def test_the_command_makes_a_run_and_does_not_make_it_again(tmp_path, monkeypatch, capsys):
-    from minimim import vit
+    from minimim.encoders import vit
 
     monkeypatch.setattr(vit, "SIZES", dict(vit.SIZES))
     monkeypatch.syspath_prepend(BENCHMARKS)

@@ -125,7 +125,7 @@ def test_methods_are_listed(capsys):
         (["pretrain", "--image-size", "30", "--patch-size", "4", "--data", "fashion"], "choose a patch size that divides"),
         (["pretrain", "--mask-ratio", "1.5", "--data", "fashion"], "between 0 and 1"),
         (["pretrain", "--mask-ratio", "0.999", "--data", "fashion"], "leaves nothing visible"),
-        (["pretrain", "--mask-ratio", "half"], "invalid number value: 'half'"),
+        (["pretrain", "--mask-ratio", "half"], "invalid float value: 'half'"),
         (["pretrain", "--epochs", "none"], "invalid float value: 'none'"),
         (["pretrain", "--mask-ration", "0.5"], "--mask-ration"),
         (["pretrain", "--resume", "--data", "fashion", "--out", "nowhere"], "no checkpoint at nowhere"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers import build, raw
 
+from minimim.checkpoint import NAME
 from minimim.commands import demo as module
 from minimim.commands.demo import Demo
 from minimim.config import TrainConfig
@@ -15,7 +16,6 @@ from minimim.data import Images
 from minimim.errors import UserError
 from minimim.presets import PRESETS, Preset
 from minimim.train import save, train
-from minimim.train.checkpoint import NAME
 from minimim.train.interrupt import Interrupt
 
 pytestmark = pytest.mark.slow

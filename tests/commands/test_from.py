@@ -10,11 +10,11 @@ from helpers import build, raw
 from safetensors.torch import save_file
 
 import minimim
+from minimim import checkpoint
 from minimim.cli import main
 from minimim.commands.weights import Start, begin
 from minimim.errors import UserError
 from minimim.methods import create
-from minimim.train import checkpoint
 
 SETTINGS = ("--batch-size", 8, "--device", "cpu", "--lr", 1e-9)  # so small that the weights stay where they began
 

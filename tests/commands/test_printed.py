@@ -152,7 +152,7 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def seen(monkeypatch):
     """(H, W) of everything that an encoder looks at."""
-    from minimim.vit import ViT
+    from minimim.encoders import ViT
 
     sizes, forward = set(), ViT.forward
     monkeypatch.setattr(ViT, "forward", lambda self, x, *args, **more: sizes.add(tuple(x.shape[-2:])) or forward(self, x, *args, **more))

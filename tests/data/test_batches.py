@@ -154,7 +154,7 @@ def test_each_image_comes_with_its_own_label_where_labels_are_asked_for(disk, wo
     for data in disk:
         data.labels = labels
         plain = list(batches(data, 5, seed=3, stop=7, **place))
-        named = list(batches(data, 5, seed=3, stop=7, workers=workers, labels=True, **place))
+        named = list(batches(data, 5, seed=3, stop=7, workers=workers, needs=("label",), **place))
         assert len(plain) == len(named) == 7 - place.get("start", 0)
         for images, both in zip(plain, named, strict=True):
             assert set(both) == {"image", "label"} and torch.equal(both["image"], images) and both["label"].dtype == torch.int64

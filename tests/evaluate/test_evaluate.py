@@ -8,6 +8,7 @@ from helpers import build, generator, toy
 
 from minimim.data import Images
 from minimim.diagnose import effective_rank
+from minimim.encoders import ViT
 from minimim.errors import UserError
 from minimim.evaluate import (
     FinetuneConfig,
@@ -30,7 +31,6 @@ from minimim.evaluate.probe import covariance, fit, predict, scores
 from minimim.evaluate.regression import ridge
 from minimim.evaluate.score import accuracy
 from minimim.methods import create
-from minimim.vit import ViT
 
 
 def cloud(n=120, dim=6, classes=3, noise=1.0, seed=0, made_by="a test"):

@@ -14,13 +14,13 @@ from torch import nn
 
 import minimim
 from minimim.data.views import RandomViews
+from minimim.encoders import ViT
 from minimim.errors import UserError
 from minimim.evaluate import FinetuneConfig, classify, finetune, load_classifier
 from minimim.evaluate.classify import Classifier, judge
 from minimim.evaluate.finetune import classifier, groups, mixing
 from minimim.methods import create
 from minimim.train import TrainConfig, checkpoint
-from minimim.vit import ViT
 
 
 def settings(**more):

@@ -9,11 +9,12 @@ import torch
 from helpers import build, generator, toy
 from torch import nn
 
+from minimim import checkpoint
 from minimim.errors import UserError
 from minimim.evaluate import OfficialConfig, classify, official, official_probe
 from minimim.evaluate.classify import Classifier, judge, linear_head
 from minimim.evaluate.official import LARS
-from minimim.train import checkpoint, logbook
+from minimim.train import logbook
 
 RATE = 6.4 * 256 / 8  # so that batches of 8 learn at the paper's rate
 

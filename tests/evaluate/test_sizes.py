@@ -4,14 +4,14 @@ import pytest
 import torch
 from helpers import build, raw, toy
 
+from minimim import checkpoint
 from minimim.data import Images
 from minimim.data.files import OnDisk
+from minimim.encoders import ViT
 from minimim.errors import UserError
 from minimim.evaluate import FinetuneConfig, OfficialConfig, extract, finetune, knn, load_classifier, official_probe
 from minimim.evaluate.classify import view_size
 from minimim.evaluate.features import image_size
-from minimim.train import checkpoint
-from minimim.vit import ViT
 
 NAMES = ("cat", "dog", "eel")
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from einops import einsum, rearrange, repeat
 from graded import Graded, at_hand, each, handed_on, mutants
 
-from minimim import layers, patches, vit
+from minimim import layers, patches
+from minimim.encoders import vit
 from minimim.feedback import WrongAnswer, check
 from minimim.feedback.check import examine
 from minimim.feedback.ps2 import tasks as ps2

@@ -15,13 +15,12 @@ from einops import rearrange, repeat
 from graded import Graded, defined_in, each
 from helpers import TOP
 
-from minimim import diagnose, evaluate, hole_filler, layers, patches
+from minimim import checkpoint, diagnose, evaluate, hole_filler, layers, patches
 from minimim.evaluate import features, knn, probe, score
 from minimim.feedback import WrongAnswer, check, sabotaged
 from minimim.feedback.check import difference, examine
 from minimim.feedback.ps4 import tasks as ps4
 from minimim.feedback.ps4 import truth
-from minimim.train import checkpoint
 
 TASKS = {task.name: task for task in ps4.TASKS}
 SET = Graded("ps4", TASKS, __name__)

@@ -11,10 +11,9 @@ import torch
 from helpers import TOP
 
 import minimim
-from minimim import diagnose, evaluate
+from minimim import checkpoint, diagnose, evaluate
 from minimim.errors import UserError
 from minimim.feedback import sabotaged
-from minimim.train import checkpoint
 
 SHA256 = {  # as scripts/build_sabotaged.py printed them
     "a": "c793b011b27bd2426b26aa39e822d6ba7f8d75df379cc2cdcb0d10069a6d90da",

@@ -5,8 +5,8 @@ import torch
 from foreign import SPELLINGS, assert_same, bare, build_mae, hugging_face, missing, official, timm, with_learnt_positions
 
 from minimim import interop
+from minimim.encoders import SIZES
 from minimim.methods import create
-from minimim.vit import SIZES
 
 pytestmark = pytest.mark.filterwarnings("ignore:these .* do not say everything")  # tested in test_unsaid.py
 

@@ -7,12 +7,12 @@ from torch import nn
 
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, Together, TransformerDecoder
+from minimim.encoders import Encoded, ViT
 from minimim.losses import Term, l1, l2
 from minimim.masking import Mask, RandomMasking, mask_by_noise
 from minimim.methods import Method, reconstruction
 from minimim.patches import patchify, unpatchify
 from minimim.targets import Pixels
-from minimim.vit import Encoded, ViT
 
 GRID = (4, 4)  # of 16×16 images in patches of 4
 
@@ -45,7 +45,7 @@ class Adversary(nn.Module):
         super().__init__()
         self.judge, self.weight = nn.Linear(48, 1), penalty
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None):
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0):
         patches = patchify(inputs["image"], 4)
         cover = self.judge(patches).sigmoid()  # (B, N, 1)
         seen = unpatchify((1 - Reversed.apply(cover)) * patches, 4, grid)
@@ -215,7 +215,7 @@ def test_modalities_can_be_hidden_and_scored_each_in_its_own_places():
 class Blur(nn.Module):
     """Half of the patches lose their detail; nothing is taken away."""
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None):
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0):
         mask = mask_by_noise(torch.rand(len(inputs["image"]), N, generator=generator), 8)
         patches = patchify(inputs["image"], 4)
         flat = patches.mean(-1, keepdim=True).expand_as(patches)

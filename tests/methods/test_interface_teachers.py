@@ -8,12 +8,12 @@ from torch import nn
 
 from minimim.data.views import RandomViews, Views
 from minimim.decoders import LinearDecoder, TransformerDecoder
+from minimim.encoders import ViT
 from minimim.losses import Term, cross_entropy, l1, l2
 from minimim.masking import Mask, RandomMasking, mask_by_noise
 from minimim.methods import Method, Teacher, joint_embedding, reconstruction
 from minimim.patches import patchify
 from minimim.targets import CentredPrototypes, LayerMean, Pixels
-from minimim.vit import ViT
 
 GRID = (4, 4)  # of 16×16 images in patches of 4
 
@@ -32,7 +32,7 @@ def same_views():
 class Blocks(nn.Module):
     """Shows the left half; asks for the right half, then for the lower right quarter: some patches twice."""
 
-    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None):
+    def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0):
         places = torch.arange(N).view(GRID)
         right, corner = torch.zeros(2, *GRID, dtype=torch.bool)
         right[:, 2:], corner[2:, 2:] = True, True
@@ -165,7 +165,7 @@ class Attended(nn.Module):
 
     want = ("attention",)
 
-    def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None):
+    def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None, view=0):
         attention = guide.encoded.attention[:, :, 0, 1:].mean(1)  # (B, N)
         return [mask_by_noise(attention, N // 2)]
 

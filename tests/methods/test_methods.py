@@ -12,7 +12,7 @@ from minimim.data.views import normalize
 from minimim.errors import UserError
 from minimim.methods import create
 
-NAMES = ["mae", "simmim", "data2vec", "ibot", "hpm"]
+NAMES = ["mae", "simmim", "hpm", "data2vec", "ibot"]
 TAUGHT = ["data2vec", "ibot", "hpm"]
 
 

@@ -305,7 +305,7 @@ def test_every_label_and_images_from_all_over_the_set_are_noted():
 
 
 OTHER = {"epochs": 2, "batch_size": 2, "lr": 1.0, "warmup": 0.3, "weight_decay": 0.1, "betas": (0.9, 0.99), "clip": 1.0}
-OTHER |= {"seed": 1, "precision": "bf16"}
+OTHER |= {"seed": 1, "precision": "bf16", "weight_decay_end": 0.2}
 
 
 @pytest.mark.parametrize("name, value", OTHER.items())

@@ -12,7 +12,7 @@ import together
 import torch
 from safetensors.torch import load_file
 
-from minimim.train import checkpoint
+from minimim import checkpoint
 from minimim.train.logbook import read_metrics
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,9 @@ import torch.distributed as dist
 from helpers import raw
 from test_train import Toy, run, settings
 
+from minimim import checkpoint
 from minimim.errors import UserError
-from minimim.train import checkpoint, logbook, trouble
+from minimim.train import logbook, trouble
 from minimim.train.loop import plan, steps_of
 
 NO_MEMORY = [

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from minimim.decoders import TransformerDecoder
 from minimim.draws import mix
+from minimim.encoders import ViT
 from minimim.feedback import sabotaged
 from minimim.layers import Block
 from minimim.methods import Method
-from minimim.vit import ViT
 
 SMALL = (16, 2, 2)  # dim, depth, heads
 LARGE = 1e6

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from minimim import checkpoint
 from minimim.feedback import sabotaged
 from minimim.feedback.ps4 import methods
-from minimim.train import checkpoint
 
 
 def mean(numbers: list) -> float:

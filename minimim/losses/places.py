@@ -1,4 +1,4 @@
-"""How a prediction is compared with its target: one error for each place, and which places count.
+"""Losses that compare place by place: one error for each.
 
 A loss takes (prediction, target, where) and gives errors, (B, N) for patches or (B,) for whole images. Most errors
 depend on their own place alone; `ranking` compares the places of an image with each other, so it needs `where`, the
@@ -6,13 +6,10 @@ depend on their own place alone; `ranking` compares the places of an image with 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from minimim.masking.mask import Mask
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -52,28 +49,3 @@ def ranking(prediction: Tensor, target: Tensor, where: Tensor) -> Tensor:
     errors = F.binary_cross_entropy_with_logits(difference, harder, reduction="none")
     pairs = where.unsqueeze(2) & where.unsqueeze(1) & ~torch.eye(p.shape[1], dtype=torch.bool, device=p.device)
     return torch.where(pairs, errors, 0).sum(dim=2) / pairs.sum(dim=2).clamp(min=1)
-
-
-@dataclass
-class Term:
-    """One summand of the training loss.
-
-    stream: which prediction, and which target, are compared. loss: by what. weight: how much it counts.
-    on: the places that count: "scored" (the question that was asked), "hidden", "visible", "all", or a function of the
-    Mask that gives them, (B, N) bool. pair: the target of the "same" view, or of every "other" view.
-    against: when given, the target is the error that this other stream's term has just made, detached.
-    """
-
-    stream: str
-    loss: Loss
-    weight: float = 1.0
-    on: str | Callable[[Mask], Tensor] = "scored"
-    pair: str = "same"
-    against: str | None = None
-
-    def where(self, errors: Tensor, mask: Mask, question: Tensor) -> Tensor:
-        """The places that count, a bool tensor of the errors' shape, (B, N) or (B,)."""
-        if callable(self.on):
-            return self.on(mask)
-        everything = torch.ones(errors.shape, dtype=torch.bool, device=errors.device)
-        return {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden, "all": everything}[self.on]

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from contextlib import contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -12,9 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from minimim.errors import UserError
+from minimim.errors import UserError, unknown
 
 NAME = "last.safetensors"
+CHECKPOINTS = ("mae-scenes",)  # shipped with the library, made by scripts/build_checkpoint.py
 
 
 def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> None:
@@ -26,11 +28,21 @@ def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> N
     partial = path.with_name(f".{path.name}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+        tensors = apart({name: t.detach().to("cpu").contiguous() for name, t in tensors.items()})
         save_file(tensors, partial, metadata={"minimim": json.dumps(about)})
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+
+
+def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same, with a copy of each tensor that is another one's memory under a second name: safetensors refuses those."""
+    seen, found = set(), {}
+    for name, t in tensors.items():
+        place = t.untyped_storage().data_ptr()
+        found[name] = t.clone() if place in seen and t.numel() else t
+        seen.add(place)
+    return found
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
@@ -121,3 +133,10 @@ def unpack(prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tenso
             _, number, name = key.split(".")
             state.setdefault(int(number), {})[name] = tensor
     return state
+
+
+def bundled(name: str) -> Path:
+    """The file of a bundled checkpoint, for `minimim.load`. Raises UserError for a name that is not there."""
+    if name not in CHECKPOINTS:
+        raise unknown("bundled checkpoint", name, CHECKPOINTS)
+    return Path(str(files("minimim") / "assets" / f"{name}.safetensors"))

@@ -1,0 +1,59 @@
+"""One summand of the loss: which answers are compared, with what, by what, and where that counts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from minimim.errors import UserError, unknown
+from minimim.losses.places import Loss
+from minimim.masking.mask import Mask
+
+PLACES = ("scored", "hidden", "visible", "all")
+PAIRS = ("same", "other", "views", None)
+
+
+@dataclass
+class Term:
+    """One summand of the training loss.
+
+    stream: which prediction, and which target, are compared; "latent" (the encoder's patches), "latent_cls" and "latent_mean" are
+    the encoder's own answers. loss: by what; a Module's weights are trained and saved. weight: how much it counts.
+    on: the places that count: "scored" (the question that was asked), "hidden", "visible", "all", or a function of the
+    Mask that gives them, (B, N) bool. pair: with what it is compared: the target of the "same" view, or of every "other" view;
+    "views": nothing but the answers for all student views, (V, B, T), once a step; None: nothing, the answer alone is judged
+    (uniformity, KoLeo). Of these two on is "all".
+    against: when given, the target is the error that this other stream's term has just made, detached.
+    name: what the log calls it, by default its stream.
+    Raises UserError for a pair or places that are not there.
+    """
+
+    stream: str
+    loss: Loss
+    weight: float = 1.0
+    on: str | Callable[[Mask], Tensor] = "scored"
+    pair: str | None = "same"
+    against: str | None = None
+    name: str | None = None
+
+    def __post_init__(self):
+        if self.pair not in PAIRS:
+            raise unknown("pair of a term", str(self.pair), [*PAIRS[:3], "None"])
+        if not callable(self.on) and self.on not in PLACES:
+            raise unknown("place for a term to count", self.on, PLACES)
+        if self.pair in ("views", None) and not callable(self.on):
+            self.on = "all"  # there is no target, and so no question
+
+    def where(self, errors: Tensor, mask: Mask, question: Tensor) -> Tensor:
+        """The places that count, a bool tensor of the errors' shape, (B, N) or (B,). Raises UserError where the errors have no
+        such places."""
+        if self.on == "all":
+            return torch.ones(errors.shape, dtype=torch.bool, device=errors.device)
+        places = self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
+        if places.shape != errors.shape:
+            raise UserError(
+                f'the term on "{self.stream}" makes errors of shape {tuple(errors.shape)}, and the places that count for it are '
+                f'{tuple(places.shape)}: give it on="all" where there is one error an image, or a function of the mask'
+            )
+        return places

@@ -1,0 +1,130 @@
+"""Methods by name: each a recipe that a decorator enters here, with its place in the survey's tree and its paper."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+
+from minimim.errors import UserError, unknown
+from minimim.methods.method import Method
+
+RECIPES: dict[str, Callable[..., Method]] = {}
+SECTIONS = {  # of the survey, arXiv 2408.06687v3
+    "3.1": "masking strategy",
+    "3.2": "target features",
+    "3.3": "objective function",
+    "3.6": "model architecture",
+    "3.7": "target features and objective function",
+    "3.8": "model architecture and objective function",
+    "3.10": "masking strategy and model architecture",
+    "3.11": "masking strategy and objective function",
+    "3.12": "masking strategy and downstream task",
+    "3.14": "model architecture and target features",
+    "3.15": "objective function and theoretical analysis",
+    "3.16": "masking strategy, model architecture and objective function",
+    "beyond": "not in the survey: references, and what came after",
+}
+
+
+def recipe(*, section: str, paper: str):
+    """Enter a function (image_size, patch_size, size, *, options…) → Method under its name, in RECIPES.
+
+    section: of the survey, a key of SECTIONS. paper: its arXiv id, or where it was published. The keyword-only parameters are
+    what the method can be told; their annotations say of what kind, a number, a pair, a switch, text or a choice.
+    """
+    if section not in SECTIONS:
+        raise unknown("section of the survey", section, SECTIONS)
+
+    def enter(build: Callable[..., Method]) -> Callable[..., Method]:
+        build.section, build.paper = section, paper
+        RECIPES[build.__name__] = build
+        return build
+
+    return enter
+
+
+def names() -> list[str]:
+    """The methods that `create` knows, in the order of the survey's sections."""
+    return sorted(RECIPES, key=lambda name: [*SECTIONS].index(RECIPES[name].section))
+
+
+def options(name: str) -> dict:
+    """What a method's recipe can be told besides image_size, patch_size and size, with the defaults."""
+    return {option: parameter.default for option, parameter in told(name).items()}
+
+
+def kinds(name: str) -> dict:
+    """Of what kind each of these options is: {option: annotation}."""
+    return {option: parameter.annotation for option, parameter in told(name).items()}
+
+
+def told(name: str) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a recipe. Raises UserError for a method that is not there."""
+    if name not in RECIPES:
+        raise unknown("method", name, RECIPES)
+    parameters = inspect.signature(RECIPES[name]).parameters.values()
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, size: str = "micro", **more) -> Method:
+    """Build a method by name, with fresh weights.
+
+    image_size: (H, W) or one side, in pixels. size: micro, tiny, small, base, large or huge. more: see `options(name)`.
+    Raises UserError for a name, a size or an option that is not there, for a value of another kind than the option's, and for
+    sizes that do not fit together.
+    """
+    known, defaults = kinds(name), options(name)
+    for option, value in more.items():
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+        check_kind(option, value, known[option], defaults[option])
+    image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    check_kind("image_size", image_size, tuple[int, int], (32, 32))
+    for side in image_size:
+        check_kind("image_size", side, int, 32)
+    check_kind("patch_size", patch_size, int, 4)
+    method = RECIPES[name](image_size, patch_size, size, **more)
+    resolved = getattr(method.teacher, "resolved", {})  # a frozen teacher is saved as what it is, not as where it lay
+    method.spec = {"name": name, "image_size": image_size, "patch_size": patch_size, "size": size, **more, **resolved}
+    method.encoder.spec = method.spec
+    return method
+
+
+def alternatives(kind) -> tuple:
+    """The kinds that an annotation allows: int | None → (int, NoneType)."""
+    return typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+
+
+def check_kind(name: str, value, kind, default) -> None:
+    """Raise UserError for a value that is not of an option's kind: another number of numbers, no whole number, another choice."""
+    allowed = alternatives(kind)
+    if value is None:
+        return  # left to the recipe
+    pairs = [one for one in allowed if typing.get_origin(one) is tuple]
+    choices = next((typing.get_args(one) for one in allowed if typing.get_origin(one) is typing.Literal), None)
+    if isinstance(value, list | tuple):
+        lengths = [len(typing.get_args(one)) for one in pairs]
+        if lengths and len(value) not in lengths:
+            raise UserError(f"{name} is {lengths[0]} numbers, such as {words(default)}, not {value}")
+        if not lengths:
+            raise UserError(f"{name} is one value, not {value}")
+        return
+    single = [one for one in allowed if one is not type(None) and one not in pairs]
+    if pairs and not single:
+        raise UserError(f"{name} is {len(typing.get_args(pairs[0]))} numbers, such as {words(default)}, not {value}")
+    if choices and value not in choices:
+        raise unknown(name, value, choices)
+    if single == [bool] and not isinstance(value, bool):
+        raise UserError(f"{name} is True or False, not {value!r}")
+    least = 0 if name == "decoder_depth" else 1  # a decoder without blocks is a linear map
+    if single == [int] and not (isinstance(value, int) and value >= least):
+        raise UserError(f"{name} must be a whole number of {least} or more, not {value}")
+    if single == [float] and not isinstance(value, int | float):
+        raise UserError(f"{name} is a number, not {value!r}")
+    if single == [str] and not isinstance(value, str | dict):
+        raise UserError(f"{name} is text, not {value!r}")
+
+
+def words(default) -> str:
+    """A default as it would be typed."""
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
