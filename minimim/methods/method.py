@@ -170,7 +170,7 @@ class Targets:
     def of(self, same: int | None, mask: Mask) -> dict[int, Streams]:
         """What the terms need for one student view, whose own content view is `same`: {view number: streams}."""
         wanted = [v for v in range(len(self.content)) if ("same" if v == same else "other") in self.pairs]
-        if True:
+        if getattr(self.target, "reads_mask", False):
             return {v: self.make(v, mask) for v in wanted}
         for v in wanted:
             if v not in self.made:
