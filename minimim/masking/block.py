@@ -29,6 +29,11 @@ class BlockMasking(nn.Module):
             check_ratio(bound)
         self.ratio, self.chance, self.smallest, self.aspect = ratio, chance, smallest, aspect
 
+    @property
+    def uneven(self) -> bool:
+        """Whether samples hide different numbers of patches."""
+        return isinstance(self.ratio, tuple) or self.chance < 1
+
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
         """One Mask for a batch. noise: (B, 4·RECTANGLES + N + 2) in [0, 1); drawn from the generator when not given."""
         image = next(iter(inputs.values()))

@@ -150,6 +150,11 @@ class Method(nn.Module):
         return [(name, part) for name, part in found if getattr(part, ability, None)]
 
     @property
+    def uneven(self) -> bool:
+        """Whether samples may score different numbers of places: a batch that is cut into parts is then counted first."""
+        return bool(getattr(self.masking, "uneven", False))
+
+    @property
     def whole_batch(self) -> list[str]:
         """What looks at all images of a batch at once, by name: for these a batch cut into parts is another training."""
         parts = [type(part).__name__ for _, part in self.parts("whole_batch")]

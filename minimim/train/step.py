@@ -83,8 +83,8 @@ class Stepper:
         return {"loss": loss, "grad_norm": norms[""], **others, **metrics}
 
     def count(self, step: int, parts: list, progress: float) -> Tensor | None:
-        """How many places each term scores, over all parts and processes, as the mean of a part; None for an undivided batch."""
-        if len(parts) == 1 or not hasattr(self.method, "count_scored"):
+        """How many places each term scores, over all parts and processes, as the mean of a part; None where all parts score alike."""
+        if len(parts) == 1 or not getattr(self.method, "uneven", False):
             return None
         counts = [self.method.count_scored(x, progress=progress, generator=self.draws(x, n, len(parts), step)) for n, x in enumerate(parts)]
         return summed(torch.stack(counts).sum(0)) / len(parts)

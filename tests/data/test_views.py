@@ -66,16 +66,27 @@ def test_student_teacher_and_content_look_at_the_same_view():
         assert torch.equal(student["image"], teacher["image"]) and torch.equal(student["image"], content["image"])
 
 
-def test_boxes_say_where_a_view_was_cut():
+def test_boxes_say_where_a_view_was_cut_and_run_backwards_where_it_is_mirrored():
     images = torch.randn(6, 3, 8, 12)
     made = RandomViews((4, 6), scale=(0.2, 1.0)).train()(images, generator())
-    cut = crop(images, made.boxes[0], (4, 6))
-    mirrored = 0
-    for b in range(6):
-        is_cut, is_mirrored = (torch.equal(made.student[0]["image"][b], x) for x in (cut[b], cut[b].flip(-1)))
-        assert is_cut != is_mirrored
-        mirrored += is_mirrored
-    assert 0 < mirrored < 6
+    x0, _, x1, _ = made.boxes[0].T
+    assert 0 < int((x0 > x1).sum()) < 6
+    torch.testing.assert_close(made.student[0]["image"], crop(images, made.boxes[0], (4, 6)))
+
+
+def test_what_is_known_of_images_is_cut_with_them_and_what_is_no_picture_passes():
+    rows = torch.arange(8).view(1, 8, 1).expand(6, 8, 12).clone()  # whole numbers, which must stay whole
+    given = {"image": raw()[:1].expand(6, -1, -1, -1), "segmentation": rows, "depth": rows.unsqueeze(1).float()}
+    given |= {"label": torch.arange(6), "caption": torch.arange(12).view(6, 2)}
+    views = RandomViews((16, 24), scale=(0.2, 0.5))
+    (view,) = views.train()(given, generator()).student
+    near = (view["segmentation"] - view["depth"].squeeze(1)).abs()
+    assert view["segmentation"].dtype == torch.int64 and near.max() <= 0.5 + 1e-4
+    assert view["image"].shape == (6, 3, 16, 24)
+    (whole,) = views.eval()(given).student
+    for each in (view, whole):
+        assert torch.equal(each["label"], given["label"]) and torch.equal(each["caption"], given["caption"])
+    assert torch.equal(whole["segmentation"], rows) and whole["image"].is_floating_point()
 
 
 @given(
