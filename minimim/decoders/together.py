@@ -7,12 +7,26 @@ from minimim.masking.mask import Mask
 
 
 class Together(nn.Module):
-    """Several decoders side by side, each answering with its "patch" stream under its own name."""
+    """Several decoders side by side, each answering with its "patch" stream under its own name.
+
+    Their other streams keep their names; where one is taken already, the decoder's name stands before it, as in "judge.cls".
+    It wants of the encoder what any of them wants, and tells where views were cut ("boxes") only those that ask for it.
+    """
 
     def __init__(self, **decoders: nn.Module):
         super().__init__()
         self.decoders = nn.ModuleDict(decoders)
+        self.want = tuple(sorted({word for decoder in decoders.values() for word in getattr(decoder, "want", ())}))
 
-    def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents → {name: (B, N, T of that decoder)}."""
-        return {name: decoder(encoded, mask, question)["patch"] for name, decoder in self.decoders.items()}
+    def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None, boxes: Tensor | None = None) -> Streams:
+        """Latents → {name: (B, N, T of that decoder)}, and every other stream of each."""
+        answers = {}
+        for name, decoder in self.decoders.items():
+            more = {"boxes": boxes} if boxes is not None and "boxes" in getattr(decoder, "want", ()) else {}
+            answers[name] = decoder(encoded, mask, question, **more)
+        streams = {name: answer["patch"] for name, answer in answers.items() if "patch" in answer}
+        for name, answer in answers.items():
+            for stream in answer:
+                if stream != "patch":
+                    streams[f"{name}.{stream}" if stream in streams else stream] = answer[stream]
+        return streams

@@ -2,5 +2,6 @@
 
 from minimim.targets.pixels import Pixels
 from minimim.targets.teacher import CentredPrototypes, LayerMean
+from minimim.targets.together import SeveralTargets
 
-__all__ = ["CentredPrototypes", "LayerMean", "Pixels"]
+__all__ = ["CentredPrototypes", "LayerMean", "Pixels", "SeveralTargets"]
