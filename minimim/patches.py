@@ -52,6 +52,12 @@ def take(tokens: Tensor, ids: Tensor) -> Tensor:
     return tokens.gather(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
+def put(tokens: Tensor, ids: Tensor, patches: int) -> Tensor:
+    """Tokens back at the given places, each sample its own, and zeros elsewhere: (B, K, D), ids (B, K) → (B, N, D), N = patches."""
+    empty = tokens.new_zeros(tokens.shape[0], patches, tokens.shape[-1])  # (B, N, D)
+    return empty.scatter(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]), tokens)
+
+
 class PatchEmbed(nn.Module):
     """A linear map on patches, kept as the weights of a convolution with stride P, the layout that every code shares.
 
