@@ -24,6 +24,12 @@ def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
     return height // patch_size, width // patch_size
 
 
+def grid_like(home: tuple[int, int], patches: int) -> tuple[int, int]:
+    """(rows, cols) of so many patches, in a picture of the shape of one whose grid is `home`."""
+    cols = max(1, round((patches * home[1] / home[0]) ** 0.5))
+    return patches // cols, cols
+
+
 def patchify(images: Tensor, patch_size: int) -> Tensor:
     """Cut images into patches: (B, C, H, W) → (B, N, P·P·C), patches row by row, pixels in (p q c) order.
 

@@ -109,9 +109,12 @@ class ViT(nn.Module):
         want: one word or several. "layers" for the normed output of every block; "attention" for the map of the last block, or
         "attention:2" of block 2, counted from 0. Only that block pays for its map. Raises UserError for other words.
         """
-        want_layers, number = asked_for(want, self.depth)
         images = normalize(as_inputs(inputs)["image"], self.patch_embed.proj.weight.dtype)
-        x = self.embed(images, mask)  # (B, T, D)
+        return self.read(self.embed(images, mask), self.grid(images), want)
+
+    def read(self, x: Tensor, grid: tuple[int, int], want: str | Sequence[str] = ()) -> Encoded:
+        """What the blocks make of the tokens (B, T, D) of images of a grid."""
+        want_layers, number = asked_for(want, self.depth)
         layers, attention = [], None
         for index, block in enumerate(self.blocks):
             if index == number:
@@ -120,7 +123,7 @@ class ViT(nn.Module):
             if want_layers:
                 layers.append(self.split(self.norm(x)))
         encoded = layers[-1] if layers else self.split(self.norm(x))
-        return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=self.grid(images))
+        return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=grid)
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
         """One vector an image, from one block's normed output: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches".

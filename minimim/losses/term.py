@@ -50,10 +50,14 @@ class Term:
         such places."""
         if self.on == "all":
             return torch.ones(errors.shape, dtype=torch.bool, device=errors.device)
-        places = self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
+        places = self.places(mask, question)
         if places.shape != errors.shape:
             raise UserError(
                 f'the term on "{self.stream}" makes errors of shape {tuple(errors.shape)}, and the places that count for it are '
                 f'{tuple(places.shape)}: give it on="all" where there is one error an image, or a function of the mask'
             )
         return places
+
+    def places(self, mask: Mask, question: Tensor) -> Tensor:
+        """The places that count, (B, N) bool, where on is not "all"."""
+        return self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
