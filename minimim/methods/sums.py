@@ -1,7 +1,5 @@
 """The running sums of a step: each term's errors over views, masks and questions, and how many places were scored."""
 
-from contextlib import nullcontext
-
 import torch
 from torch import Tensor
 
@@ -9,6 +7,7 @@ from minimim.encoders.encoded import Streams
 from minimim.errors import UserError
 from minimim.losses.term import Term
 from minimim.masking.mask import Mask
+from minimim.precision import full_precision
 from minimim.processes import summed, world
 
 
@@ -87,11 +86,6 @@ class Sums:
         for name, values in self.extras.items():
             metrics[name] = sum(value.detach() for value in values)
         return loss, metrics
-
-
-def full_precision(device: str):
-    """Within it, nothing is computed in half precision; the meta device, which computes nothing, knows no precision."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def stream_of(answers: Streams, term: Term) -> Tensor:
