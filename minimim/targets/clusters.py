@@ -11,20 +11,21 @@ from minimim.processes import gathered, summed, world
 
 
 @torch.no_grad()
-def sinkhorn(scores: Tensor, temperature: float = 0.06, iterations: int = 3) -> Tensor:
-    """Soft assignments in which every cluster is used alike: scores (B, K), or (B, N, K) place by place, → the same shape.
+def sinkhorn(scores: Tensor, temperature: float = 0.05, iterations: int = 3, *, by_place: bool = False) -> Tensor:
+    """Soft assignments in which every prototype is used alike: scores (B, K) or (B, N, K) → the same shape, without gradient.
 
-    By turns each cluster is made to hold as much as every other over the images of all processes (dim 0), and each image
-    to give itself away whole (the last dim). The rows sum to one; the columns to B / K, the closer the more iterations
-    (Cuturi, arXiv 1306.0895; Caron et al., arXiv 2006.09882). Worked out in logarithms, in fp32 at least.
+    By turns each prototype is made to hold as much as every other, over the images of all processes, and each row to give itself
+    away whole. Rows sum to one; columns to rows / K, the closer the more iterations (Cuturi, arXiv 1306.0895; SwAV, 2006.09882).
+    by_place: one such problem for each of the N places, over the images alone, so that no prototype comes to stand for a place
+    (CAPI, arXiv 2502.08769); or one for all places together. Worked out in logarithms, in fp32 at least.
     """
-    dtype = torch.promote_types(scores.dtype, torch.float32)
-    logs = scores.to(dtype) / temperature  # (B, …, K)
+    rows = scores if by_place else scores.flatten(0, -2)  # (B, N, K) or (rows, K)
+    logs = rows.to(torch.promote_types(rows.dtype, torch.float32)) / temperature
     for _ in range(iterations):
-        highest = gathered(logs.amax(dim=0, keepdim=True)).amax(dim=0)  # (…, K)
-        held = summed((logs - highest).exp().sum(dim=0)).log() + highest  # (…, K): log of what each cluster holds
+        highest = gathered(logs.amax(dim=0, keepdim=True)).amax(dim=0)  # ([N,] K)
+        held = summed((logs - highest).exp().sum(dim=0)).log() + highest  # ([N,] K): log of what each prototype holds
         logs = (logs - held).log_softmax(dim=-1)
-    return logs.exp()
+    return logs.exp().view(scores.shape)
 
 
 class OnlineClusters(nn.Module):
@@ -34,22 +35,21 @@ class OnlineClusters(nn.Module):
     (`target_temperature`), is what the student predicts. The linear map is no average of students: it learns by itself,
     by the cross-entropy of its own scores, softer (`temperature`), against that assignment, at half the learning rate (CAPI
     trains by 1e-3 and clusters by 5e-4).
-    positionwise: balance the clusters at each place of the grid by itself, over the images, so that none comes to stand for a
-    place; or over all patches at once. Raises UserError for fewer than two clusters.
+    by_place: see `sinkhorn`. Raises UserError for fewer than two clusters.
     """
 
     predicts = "clusters"
     lr_scale = 0.5
     whole_batch = True  # Sinkhorn looks at all images
 
-    def __init__(self, dim: int, clusters: int, *, target_temperature=0.06, temperature=0.12, iterations=3, positionwise=True):
+    def __init__(self, dim: int, clusters: int, *, target_temperature=0.06, temperature=0.12, iterations=3, by_place=True):
         super().__init__()
         if clusters < 2:
             raise UserError(f"patches are told apart by two clusters or more, not {clusters}")
         self.weight = nn.Parameter(torch.randn(clusters, dim))
         self.bias = nn.Parameter(torch.zeros(clusters))
         self.target_temperature, self.temperature = target_temperature, temperature
-        self.iterations, self.positionwise = iterations, positionwise
+        self.iterations, self.by_place = iterations, by_place
         self.seen: list[tuple[Tensor, Tensor]] = []  # scores with their gradient, and assignments, of this step
 
     def forward(self, content, teacher, mask=None, progress: float = 0.0) -> Streams:
@@ -57,15 +57,10 @@ class OnlineClusters(nn.Module):
         latents = F.normalize(teacher.encoded.patches, dim=-1)  # (B, N, D)
         with torch.set_grad_enabled(self.training):  # of the linear map alone: the teacher's patches have none
             scores = F.linear(latents.detach(), self.weight, self.bias)  # (B, N, clusters)
-        assigned = self.assign(scores.detach())
+        assigned = sinkhorn(scores, self.target_temperature, self.iterations, by_place=self.by_place)
         if self.training:
             self.seen.append((scores, assigned))
         return {"patch": assigned}
-
-    def assign(self, scores: Tensor) -> Tensor:
-        """Balanced assignments of scores (B, N, clusters), of the same shape."""
-        rows = scores if self.positionwise else scores.flatten(0, 1)  # (B, N, clusters) or (B·N, clusters)
-        return sinkhorn(rows, self.target_temperature, self.iterations).view(scores.shape)
 
     def own_loss(self) -> Tensor | None:
         """The clustering's own cross-entropy, a mean over all patches of all processes; None where it has seen none."""
