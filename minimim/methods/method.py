@@ -131,7 +131,7 @@ class Method(nn.Module):
                 pairs = {"same": views.same[number] is not None, "other": len(views.content) - (views.same[number] is not None)}
                 for index, term in enumerate(self.terms):
                     for question in mask.scored if term.on != "all" else ():
-                        counts[index] += term.where(question, mask, question).sum() * pairs.get(term.pair, 1)
+                        counts[index] += term.places(mask, question).sum() * pairs.get(term.pair, 1)
         return counts
 
     def prepare(self, data, generator=None) -> None:
