@@ -159,7 +159,8 @@ class Method(nn.Module):
         """What looks at all images of a batch at once, by name: for these a batch cut into parts is another training."""
         parts = [type(part).__name__ for _, part in self.parts("whole_batch")]
         norms = [type(part).__name__ for part in self.modules() if isinstance(part, NORMS) and part.training]
-        return sorted({*parts, *norms, *(named(term.loss) for term in self.terms if getattr(term.loss, "whole_batch", False))})
+        losses = {named(term.loss) for term in self.terms if getattr(getattr(term.loss, "func", term.loss), "whole_batch", False)}
+        return sorted({*parts, *norms, *losses})
 
 
 class Targets:

@@ -1,7 +1,8 @@
 """What is predicted: modules with one call, (content, teacher, mask, progress) → streams."""
 
+from minimim.targets.clusters import sinkhorn
 from minimim.targets.pixels import Pixels
 from minimim.targets.teacher import CentredPrototypes, LayerMean
 from minimim.targets.together import SeveralTargets
 
-__all__ = ["CentredPrototypes", "LayerMean", "Pixels", "SeveralTargets"]
+__all__ = ["CentredPrototypes", "LayerMean", "Pixels", "SeveralTargets", "sinkhorn"]
