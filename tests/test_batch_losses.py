@@ -190,18 +190,19 @@ def test_sinkhorn_uses_every_prototype_alike_and_rows_sum_to_one():
 
 def test_sinkhorn_by_place_is_one_problem_for_each_place():
     scores = rows(6, 3, 4)
-    got = sinkhorn(scores, 0.3, 3)
+    got = sinkhorn(scores, 0.3, 3, by_place=True)
     for n in range(3):
         torch.testing.assert_close(got[:, n], sinkhorn(scores[:, n], 0.3, 3))
-    torch.testing.assert_close(sinkhorn(scores, 0.3, 300).sum(0), torch.full((3, 4), 1.5).double())
-    assert not torch.allclose(sinkhorn(scores.flatten(0, 1), 0.3, 3).view(6, 3, 4), got)
+    torch.testing.assert_close(sinkhorn(scores, 0.3, 300, by_place=True).sum(0), torch.full((3, 4), 1.5).double())
+    together = sinkhorn(scores, 0.3, 3)
+    torch.testing.assert_close(together.flatten(0, 1), sinkhorn(scores.flatten(0, 1), 0.3, 3))
+    assert not torch.allclose(together, got)
 
 
 def test_a_prototype_that_stands_for_a_place_survives_only_where_places_are_taken_together():
     scores = torch.eye(4).expand(8, 4, 4) + 0.01 * rows(8, 4, 4)  # place n is prototype n in every image
-    together = sinkhorn(scores.flatten(0, 1), 0.05, 50).view(8, 4, 4)
-    assert (together.argmax(-1) == torch.arange(4)).all()
-    assert not (sinkhorn(scores, 0.05, 50).argmax(-1) == torch.arange(4)).all()
+    assert (sinkhorn(scores, 0.05, 50).argmax(-1) == torch.arange(4)).all()
+    assert not (sinkhorn(scores, 0.05, 50, by_place=True).argmax(-1) == torch.arange(4)).all()
 
 
 def test_sinkhorn_has_no_gradient_and_stands_scores_that_would_overflow():

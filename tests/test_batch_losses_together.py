@@ -66,9 +66,9 @@ def computed():
     summed_error.backward()
     found["keys"], found["keys gradient"] = summed(summed_error.detach()), summed(both.grad)
     scores = numbers(BATCH, 3, 4)
-    for name, rows in (("sinkhorn", scores[:, 0]), ("sinkhorn by place", scores)):
-        mine = torch.zeros_like(rows)
-        mine[own()] = sinkhorn(rows[own()], 0.2)
+    for name, by_place in (("sinkhorn", False), ("sinkhorn by place", True)):
+        mine = torch.zeros_like(scores)
+        mine[own()] = sinkhorn(scores[own()], 0.2, by_place=by_place)
         found[name] = summed(mine)
     return found
 
