@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from minimim.data.scenes import scenes
+from minimim.masking import RandomMasking
 from minimim.methods import create, names
+from minimim.patches import patchify, unpatchify
 from minimim.processes import rank
 from minimim.train import TrainConfig, train
 from minimim.train.processes import join, leave
@@ -26,9 +28,23 @@ def data(count=24, split="train"):
     return scenes(split, count, image_size=16)
 
 
+class Dimmed(RandomMasking):
+    """Hidden patches are dimmed, so nothing is left out, and the encoder's mask token has no gradient."""
+
+    def forward(self, inputs, grid, *given, **more):
+        (mask,) = super().forward(inputs, grid, *given, **more)
+        patches = patchify(inputs["image"], 4)
+        mask.inputs = {"image": unpatchify(torch.where(mask.hidden.unsqueeze(-1), patches / 2, patches), 4, grid)}
+        return [mask]
+
+
 def small(name, seed=0):
-    """A small method, as `create` makes it from a seed."""
+    """A small method, as `create` makes it from a seed; "dimmed" is none of the registry's."""
     torch.manual_seed(seed)
+    if name == "dimmed":
+        method = create("simmim", image_size=16, patch_size=4)
+        method.masking = Dimmed(0.5)
+        return method
     return create(name, image_size=16, patch_size=4, **SMALL.get(name, {}))
 
 
@@ -54,7 +70,7 @@ def double(name):
 def main(out: Path):
     torch.set_num_threads(1)
     join(torch.device("cpu"))
-    for name in NAMES:
+    for name in (*NAMES, "dimmed"):
         try:
             save_file({key: t.contiguous() for key, t in double(name).items()}, out / f"{name} {rank()}")
         except Exception as error:  # the others are still to come; both processes fail alike, or torchrun's time runs out

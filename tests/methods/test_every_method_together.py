@@ -31,7 +31,7 @@ def out(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "dimmed"])
 def test_two_processes_compute_what_one_does(name, out):
     errors = [path.read_text() for path in out.glob(f"{name} *.error")]
     assert not errors
