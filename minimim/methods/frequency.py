@@ -1,0 +1,33 @@
+"""Recipes that hide frequencies, not places (survey, arXiv 2408.06687, §3.1): MFM."""
+
+from minimim.config import TrainConfig
+from minimim.decoders import LinearDecoder
+from minimim.losses import Term
+from minimim.losses.spectrum import SpectrumDistance
+from minimim.masking.frequency import FrequencyMasking
+from minimim.methods.bases import mae_parts
+from minimim.methods.method import Method
+from minimim.methods.registry import recipe
+from minimim.targets.spectrum import Spectrum
+
+
+@recipe(section="3.1", paper="2206.07706")
+def mfm(image_size, patch_size, size, *, channels: int = 3, radius: float = 16.0, low_chance: float = 0.5,
+        crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+    """Masked Frequency Modeling (Xie et al., arXiv 2206.07706): low or high frequencies are taken out of the whole image, and a
+    linear map on its tokens paints it, judged by its spectrum where something was taken out.
+
+    radius: of what counts as low, in frequencies of a 224×224 image. low_chance: the part of the samples that keep the low ones.
+    The loss is the mean over all removed frequencies of the batch, so that a sample which keeps the low ones counts sixty times as
+    much as one that keeps the high ones, as in the official code.
+    Differs: fixed sine-cosine positions, where the paper's are learnt, and the MAE's start; bilinear, not bicubic crops.
+    """
+    parts = mae_parts(image_size, patch_size, size, channels=channels, crop_scale=crop_scale)
+    encoder = parts["encoder"]
+    return Method(**parts | {
+        "masking": FrequencyMasking(radius, low_chance),
+        "decoder": LinearDecoder(encoder.dim, patch_size**2 * channels),
+        "target": Spectrum(),
+        "terms": [Term("patch", SpectrumDistance(patch_size, encoder.home_grid))],
+        "defaults": TrainConfig(lr=1.5e-4, warmup=0.067, clip=3.0),
+    })  # fmt: skip
