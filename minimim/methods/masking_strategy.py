@@ -1,11 +1,13 @@
 """Recipes whose contribution is the masking strategy (survey, arXiv 2408.06687, §3.1): MAE, SimMIM, HPM."""
 
 import math
+from functools import partial
+from typing import Literal
 
 from minimim.config import TrainConfig
 from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, Together, TransformerDecoder
-from minimim.encoders import ViT
+from minimim.encoders import Swin, ViT
 from minimim.losses import Term, l1, l2, ranking
 from minimim.masking import HardestMasking, RandomMasking
 from minimim.methods.bases import decoder_sizes
@@ -37,14 +39,16 @@ def mae(image_size, patch_size, size, *, channels: int = 3, cls: bool = True, ma
 
 
 @recipe(section="3.1", paper="2111.09886")
-def simmim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, unit: int | None = None,
-           crop_scale: tuple[float, float] = (0.67, 1.0)) -> Method:  # fmt: skip
+def simmim(image_size, patch_size, size, *, channels: int = 3, encoder: Literal["vit", "swin"] = "vit", mask_ratio: float = 0.6,
+           unit: int | None = None, crop_scale: tuple[float, float] = (0.67, 1.0)) -> Method:  # fmt: skip
     """SimMIM (Xie et al., arXiv 2111.09886): mask tokens go through the encoder, a linear map predicts raw pixels, l1.
 
-    unit: patches along the side of what is hidden as one; by default 32 pixels of 224, in proportion.
-    Differs: fixed sine-cosine positions, where the paper's ViT has learnt relative ones, and no layer scale.
+    encoder: a ViT, or a Swin-like one, whose patch_size is that of its last map, 32 in the paper. unit: patches along the side of
+    what is hidden as one; by default 32 pixels of 224, in proportion.
+    Differs: the ViT has fixed sine-cosine positions, where the paper's has learnt relative ones, and no layer scale.
     """
-    encoder = ViT(image_size, patch_size, size, channels=channels, cls=False, hidden="token")
+    kinds = {"vit": partial(ViT, cls=False, hidden="token"), "swin": Swin}
+    encoder = kinds[encoder](image_size, patch_size, size, channels=channels)
     return reconstruction(
         views=RandomViews(image_size, scale=crop_scale),
         masking=RandomMasking(mask_ratio, unit or default_unit(encoder.home_grid)),
