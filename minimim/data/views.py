@@ -110,9 +110,10 @@ class RandomViews(nn.Module):
         return render(inputs, boxes, self.image_size if self.scale is not None else None, noise[:, 5:], self.jitter), boxes
 
 
-def render(inputs: Inputs, boxes: Tensor, size: tuple[int, int] | None, noise: Tensor, strength: float = 0.0) -> Inputs:
+def render(inputs: Inputs, boxes: Tensor, size: tuple[int, int] | None, noise: Tensor, strength: float = 0.0, colour=None) -> Inputs:
     """One view of each image: its box (B, 4) cut out, mirrored where x0 > x1, resized to `size` (None: nothing is cut),
-    jittered by noise (B, 3), normalised.
+    jittered by noise (B, 3), normalised. colour: what changes the image, and by which part of the noise, in place of that jitter,
+    (B, C, H, W) in [0, 1] and noise → (B, C, H, W) (`minimim.data.colour`).
 
     Pictures (B, C, H, W) are cut bilinearly; maps of whole numbers (B, H, W) take the nearest; labels (B,) and captions (B, L)
     pass untouched. Only raw "image"s are jittered. Raises UserError for other pictures.
@@ -133,8 +134,8 @@ def render(inputs: Inputs, boxes: Tensor, size: tuple[int, int] | None, noise: T
         if size is not None:
             x = crop(x, upright, size)
         x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
-        if raw and strength and name == "image":
-            x = jitter(x, noise, strength)
+        if raw and name == "image" and (colour or strength):
+            x = colour(x, noise) if colour else jitter(x, noise, strength)
         if raw:
             mean, std = statistics(x)
             x = (x - mean) / std
