@@ -5,9 +5,12 @@ be scored; a decoder may answer for all patches at once and not look at it, a pr
 wants "boxes" is told as a fourth argument where its view was cut, and where the view that it answers for was.
 """
 
-from minimim.decoders.heads import LinearDecoder, PrototypeHead
+from minimim.decoders.cross import CrossDecoder, MixedCrossDecoder, Predictor
+from minimim.decoders.heads import ClusterHead, LinearDecoder, PrototypeHead, TokenHead
 from minimim.decoders.together import Together
 from minimim.decoders.transformer import TransformerDecoder
+from minimim.decoders.unet import UNetDecoder
 from minimim.encoders.encoded import Streams
 
-__all__ = ["LinearDecoder", "PrototypeHead", "Streams", "Together", "TransformerDecoder"]
+__all__ = ["ClusterHead", "CrossDecoder", "LinearDecoder", "MixedCrossDecoder", "Predictor", "PrototypeHead", "Streams", "Together"]
+__all__ += ["TokenHead", "TransformerDecoder", "UNetDecoder"]

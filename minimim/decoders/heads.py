@@ -52,3 +52,37 @@ class PrototypeHead(nn.Module):
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
         """Latents → {"patch": (B, N, prototypes), "cls": (B, prototypes)}."""
         return {"patch": self.score(encoded.patches), "cls": self.score(encoded.cls)}
+
+
+class TokenHead(nn.Module):
+    """A three-layer MLP on every token, CLS and patches alike, with a LayerNorm after each layer and no biases (Latent MIM,
+    arXiv 2407.15837): what is compared is what it says, and what is kept is what it reads.
+    """
+
+    def __init__(self, encoder_dim: int, *, hidden_dim=4096):
+        super().__init__()
+        widths, layers = (encoder_dim, hidden_dim, hidden_dim, encoder_dim), []
+        for index in range(3):
+            layers += [nn.Linear(widths[index], widths[index + 1], bias=False), nn.LayerNorm(widths[index + 1], eps=1e-6)]
+            layers += [nn.GELU()] if index < 2 else []
+        self.mlp = nn.Sequential(*layers)
+        self.apply(initialise)
+
+    def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
+        """Latents → {"patch": (B, K, D), "cls": (B, D) where there is one}."""
+        cls = {} if encoded.cls is None else {"cls": self.mlp(encoded.cls)}
+        return {"patch": self.mlp(encoded.patches)} | cls
+
+
+class ClusterHead(nn.Module):
+    """Scores of clusters: unit-length tokens against unit-length weights, each with a learnt length (CAPI, arXiv 2502.08769)."""
+
+    def __init__(self, dim: int, clusters: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(clusters, dim))
+        self.length = nn.Parameter(torch.ones(clusters))
+        nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, clusters)."""
+        return F.linear(F.normalize(x, dim=-1), F.normalize(self.weight, dim=-1)) * self.length

@@ -2,6 +2,7 @@
 
 guide: what a teacher makes of the same crop, or None. view: the number of the student view."""
 
+from minimim.masking.asked import PartlyAskedMasking
 from minimim.masking.block import BlockMasking
 from minimim.masking.blocks import InverseBlockMasking, MultiBlockMasking
 from minimim.masking.guided import HardestMasking
@@ -10,3 +11,4 @@ from minimim.masking.random import GridMasking, RandomMasking
 
 __all__ = ["BlockMasking", "GridMasking", "HardestMasking", "Mask", "RandomMasking", "mask_by_noise", "visible_count"]
 __all__ += ["InverseBlockMasking", "MultiBlockMasking"]
+__all__ += ["PartlyAskedMasking"]
