@@ -29,6 +29,14 @@ def smooth_l1(prediction: Tensor, target: Tensor, where: Tensor | None = None, b
     return F.smooth_l1_loss(prediction, target, reduction="none", beta=beta).mean(dim=-1)
 
 
+def cosine(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
+    """Minus the cosine of the angle between answer and target, from −1, alike, to 1: (…, T) → (…) (EVA-01, arXiv 2211.07636).
+
+    The length of neither counts. Its gradient is that of 1 − cosine, and half that of the squared distance of unit vectors.
+    """
+    return -F.cosine_similarity(prediction, target, dim=-1, eps=1e-6)
+
+
 def cross_entropy(prediction: Tensor, target: Tensor, where: Tensor | None = None, temperature: float = 1.0) -> Tensor:
     """Cross-entropy of scores (…, T) against probabilities (…, T), or against ids (…) of the right class: → (…)."""
     scores = (prediction / temperature).log_softmax(dim=-1)

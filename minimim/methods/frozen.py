@@ -1,7 +1,18 @@
 """A teacher that was trained before, on something else, and never changes: a spec in the recipe, weights read in `prepare`."""
 
+import os
+
 import torch
 from torch import nn
+
+from minimim import checkpoint
+from minimim.data.views import as_inputs, statistics_for
+from minimim.encoders.foreign import KINDS, foreign, renormalized
+from minimim.errors import UserError
+from minimim.methods.registry import create
+
+BUNDLED = {"mae-scenes": "scenes"}  # bundled checkpoint → the images that it was trained on
+PLURALS = {"label": "labels", "caption": "captions", "depth": "depths", "segmentation": "segmentations"}
 
 
 class Frozen(nn.Module):
@@ -9,26 +20,35 @@ class Frozen(nn.Module):
 
     teacher: a bundled checkpoint's name, the path of one that minimim wrote, "timm:NAME" or "torchvision:NAME"; or what a saved
     method says of it, a dict. From a path only the description is read here, and the weights in `prepare`, at the start of a run;
-    they are saved with the method, so that it loads where the file is not.
-    resolved: what the spec of the method says in place of the name. saw: what the teacher has seen, in words.
-    Raises UserError for a teacher that is not there.
+    they are saved with the method, so that it loads where the file is not. A teacher that was never read refuses to look.
+    image_size: (H, W) of the images that it will see. option: what the recipe calls the option that names it.
+
+    encoder, decoder: what looks, and the head through which it answers, where it has one that is made for that (a CLIP's projection).
+    dim: the width of its answers. resolved: what the spec of the method says in place of the name. saw: what it has seen, in words.
+    Raises UserError for a teacher that is not there, or that cannot see such images.
     """
 
     def __init__(self, teacher: str | dict, image_size, option: str = "teacher"):
         super().__init__()
-        from minimim.encoders.foreign import (
-            foreign,  # timm and torchvision are looked for only where one of theirs is asked for
-        )
-
-        self.about = teacher if isinstance(teacher, dict) else described(teacher)
-        if "spec" in self.about:
-            from minimim.methods.registry import create
-
-            self.encoder = create(**self.about["spec"]).encoder
-        else:
-            self.encoder = foreign(self.about["name"], image_size)
-        self.decoder, self.resolved, self.saw = None, {option: self.about}, self.about["saw"]
-        self.register_buffer("read", torch.zeros((), dtype=torch.bool))
+        self.saved = isinstance(teacher, dict)
+        self.about = dict(teacher) if self.saved else described(teacher)
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten, and the student's start is its own
+            if "spec" in self.about:
+                method = create(**self.about["spec"])
+                self.encoder = method.encoder
+                self.decoder = method.decoder if getattr(method.decoder, "answers_as_teacher", False) else None
+                self.encoder.grid({"image": torch.empty(1, 1, *image_size, device="meta")})  # refuses what it cannot cut into patches
+                self.about.setdefault("saw", in_words(method, self.about.pop("header", {})))
+                self.channels = self.about["spec"].get("channels", 3)
+            else:
+                self.encoder, self.decoder = foreign(self.about["name"]), None
+                self.about.setdefault("saw", self.encoder.saw)
+                self.channels = None  # it sees to that itself
+        self.dim = self.encoder.dim if self.decoder is None else self.decoder.dim
+        self.resolved, self.saw = {option: self.about}, self.about["saw"]
+        self.register_buffer("read", torch.zeros((), dtype=torch.uint8))  # saved, so that a loaded teacher counts as read
+        self.ready = False
+        self.encoder.register_forward_pre_hook(self.before_it_looks)
         self.requires_grad_(False)
         self.train(False)
 
@@ -36,23 +56,76 @@ class Frozen(nn.Module):
         """It is always in eval mode."""
         return super().train(False)
 
-    def prepare(self, data, generator=None) -> None:
-        """Read the weights. Raises UserError where they are gone."""
-        if "spec" in self.about:
-            from minimim.train.state import load
+    def before_it_looks(self, encoder: nn.Module, given: tuple) -> tuple:
+        """What its encoder is given: grey images become colours for one that was trained on these. Raises UserError where no
+        weights were read."""
+        if not self.ready:
+            raise UserError("the weights of the frozen teacher have not been read: call method.prepare(data) first, as training does")
+        inputs = as_inputs(given[0])
+        if self.channels is None or inputs["image"].shape[1] == self.channels:
+            return given
+        return ({**inputs, "image": renormalized(inputs["image"], *statistics_for(self.channels))}, *given[1:])
 
-            self.encoder.load_state_dict(load(self.about["weights"]).encoder.state_dict())
-        else:
+    def prepare(self, data, generator=None) -> None:
+        """Read the weights; those that came with a saved method are kept. Raises UserError where they are gone or do not fit."""
+        if self.saved and self.ready:
+            return
+        if "spec" not in self.about:
             self.encoder.read_weights()
-        self.read.fill_(True)
+        else:
+            tensors, _ = checkpoint.read(place(self.about["weights"]))
+            own = {name: tensor for name, tensor in self.state_dict().items() if name != "read"}
+            found = {name: tensors.get(f"method.{name}") for name in own}
+            if any(found[name] is None or found[name].shape != own[name].shape for name in own):
+                raise UserError(f"{self.about['weights']} no longer holds the teacher that it held: it is of another method or shape now")
+            self.load_state_dict(found, strict=False)
+        self.read.fill_(1)
+        self.ready = True
+
+    def _load_from_state_dict(self, *args, **more) -> None:
+        """As every module, and a teacher whose weights were loaded counts as read."""
+        super()._load_from_state_dict(*args, **more)
+        self.ready = bool(self.read)
 
     def begin_again(self) -> None:
         """Nothing: it follows nobody."""
 
 
 def described(teacher: str) -> dict:
-    """What a name or a path says of a teacher: {"spec" or "name", "weights", "saw"}."""
+    """What a name or a path says of a teacher: {"name"} of another library's, or {"spec", "weights", "header"} of one of ours.
+
+    Raises UserError for one that is not there, and for a checkpoint that no method can be made from.
+    """
     kind, _, name = teacher.partition(":")
-    if kind in ("timm", "torchvision") and name:
-        return {"name": teacher, "saw": f"{name} of {kind}, with the data that its weights were trained on"}
-    return {}
+    if kind in KINDS and name:
+        return {"name": teacher}
+    path = place(teacher)
+    if not os.path.exists(path):
+        raise UserError(
+            f"there is no teacher '{teacher}': name a bundled checkpoint ({', '.join(BUNDLED)}), a run's folder, a .safetensors file that "
+            "minimim wrote, timm:NAME or torchvision:NAME"
+        )
+    header = checkpoint.description(path)
+    if "name" not in (header.get("spec") or {}):
+        raise UserError(f"{teacher} holds no method that `create` could make again, so it cannot be a teacher: give a pretrained one")
+    header.setdefault("data_name", BUNDLED.get(teacher))
+    return {"spec": header["spec"], "weights": teacher, "header": header}
+
+
+def place(teacher: str):
+    """Where a teacher lies: a bundled checkpoint by its name, anything else by its path."""
+    return checkpoint.bundled(teacher) if teacher in checkpoint.CHECKPOINTS else teacher
+
+
+def in_words(method, header: dict) -> str:
+    """What a method of ours has seen in its training, as far as its checkpoint tells."""
+    spec, count = method.spec, header.get("images")
+    images = f"{count:,} images" if count else "images"
+    source = f" of {header['data_name']}" if header.get("data_name") else ""
+    beside = " and ".join(f"their {PLURALS[name]}" for name in method.needs)
+    words = f"{spec['name']} ({spec['size']}, patches of {spec['patch_size']}), trained on {images}{source} {f'and {beside}' if beside else 'without labels'}"
+    if header.get("step", 0) < header.get("total", 0):
+        words += f", {header['step']} of {header['total']} steps"
+    if header.get("from"):
+        words += f", begun from {header['from']['weights']}"
+    return words + (f"; its own teacher: {method.teacher.saw}" if getattr(method.teacher, "saw", None) else "")

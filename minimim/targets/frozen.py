@@ -1,0 +1,36 @@
+"""What a frozen teacher says of the whole image, place by place."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minimim.data.views import Inputs
+from minimim.encoders.encoded import Streams
+from minimim.patches import grid_of
+
+
+class FrozenFeatures(nn.Module):
+    """The last patch tokens of a frozen teacher that sees the whole image, as they are, without a further norm (EVA, arXiv
+    2211.07636); through its head where it has one, as EVA takes CLIP's projected tokens.
+
+    patch_size: of the student. A teacher with another grid is interpolated to the student's.
+    """
+
+    predicts = "features"
+
+    def __init__(self, patch_size: int):
+        super().__init__()
+        self.patch_size = patch_size
+
+    def forward(self, content: Inputs, teacher, mask=None, progress: float = 0.0) -> Streams:
+        """{"patch": (B, N, T)} from what the teacher saw, N patches of the student."""
+        tokens = teacher.encoded.patches if teacher.teacher.decoder is None else teacher.streams["patch"]  # (B, N', T)
+        return {"patch": on_grid(tokens, teacher.encoded.grid, grid_of(*content["image"].shape[-2:], self.patch_size))}
+
+
+def on_grid(tokens: Tensor, grid: tuple[int, int], other: tuple[int, int]) -> Tensor:
+    """Tokens of one grid on another one, bilinearly, each new token the mean of its area where there are fewer:
+    (B, rows·cols, T) → (B, rows'·cols', T)."""
+    if tuple(grid) == tuple(other):
+        return tokens
+    plane = tokens.float().transpose(1, 2).unflatten(2, grid)  # (B, T, rows, cols)
+    return F.interpolate(plane, other, mode="bilinear", antialias=True).flatten(2).transpose(1, 2)
