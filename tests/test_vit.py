@@ -176,3 +176,16 @@ def test_unknown_sizes_suggest_the_near_one():
 def test_a_size_that_is_no_three_whole_numbers_is_one_sentence(size):
     with pytest.raises(UserError, match="^width, depth and heads of an encoder are whole numbers above 0, not"):
         ViT(16, 4, size)
+
+
+def test_an_encoder_that_is_told_so_leaves_its_last_norm_out():
+    model, x = ViT(16, 4, "micro"), torch.randn(2, 3, 16, 16)
+    with torch.no_grad():
+        model.norm.weight.mul_(torch.rand(128) + 0.5)
+    normed = model(x, want="layers")
+    model.normed = False
+    raw = model(x, want="layers")
+    assert not torch.allclose(raw.patches, normed.patches)
+    for one, other in zip([raw, *raw.layers], [normed, *normed.layers], strict=True):
+        torch.testing.assert_close(model.norm(one.patches), other.patches)
+        torch.testing.assert_close(model.norm(one.cls), other.cls)

@@ -51,6 +51,7 @@ class ViT(nn.Module):
     """
 
     spec: dict | None = None  # of the method that it was made for, by `methods.create`
+    normed = True  # whether what it says has been through the last norm; CMAE's teacher leaves that out
 
     def __init__(self, image_size=224, patch_size=16, size="base", *, channels=3, cls=True, hidden="drop", drop_path=0.0):
         super().__init__()
@@ -103,6 +104,10 @@ class ViT(nn.Module):
         """Tokens (B, [1+] K, D) to an Encoded."""
         return Encoded(x) if self.cls_token is None else Encoded(x[:, 1:], cls=x[:, 0])
 
+    def said(self, x: Tensor) -> Encoded:
+        """What comes out of a block, (B, [1+] K, D), as the encoder says it."""
+        return self.split(self.norm(x) if self.normed else x)
+
     def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: str | Sequence[str] = ()) -> Encoded:
         """Encode images, raw or normalised, (B, C, H, W), under a mask or whole.
 
@@ -121,8 +126,8 @@ class ViT(nn.Module):
                 attention = block.attn.weights(block.norm1(x))  # (B, heads, T, T)
             x = block(x)
             if want_layers:
-                layers.append(self.split(self.norm(x)))
-        encoded = layers[-1] if layers else self.split(self.norm(x))
+                layers.append(self.said(x))
+        encoded = layers[-1] if layers else self.said(x)
         return Encoded(encoded.patches, encoded.cls, layers=layers or None, attention=attention, grid=grid)
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
