@@ -2,17 +2,65 @@
 
 from dataclasses import dataclass
 
-from minimim.methods import RECIPES, names, options
+from minimim.config import option
+from minimim.losses.term import loss_name
+from minimim.methods import RECIPES, SECTIONS, Method, create, names, options
 
 
 @dataclass
 class Methods:
-    """List the methods: what each is, the paper it comes from, and what its recipe can be told."""
+    """List the methods as the survey sorts them: the tree of its sections, each with the methods of this library."""
+
+    card: str = option("", "a method's name: its paper, its five choices, what differs, and what it can be told")
 
     def run(self) -> int:
-        """Print a paragraph for each method."""
-        for name in names():
-            first = " ".join(RECIPES[name].__doc__.partition("\n\n")[0].split())
-            told = ", ".join(f"{option}={value}" for option, value in options(name).items())
-            print(f"{name}\n  {first}\n  options: {told}\n")
+        """Print the tree, or one card."""
+        print(card(self.card) if self.card else tree())
         return 0
+
+
+def tree() -> str:
+    """Every method under its section of the survey, with the first words of what it is."""
+    lines = ["Masked Image Modeling, as arXiv 2408.06687 sorts it"]
+    sections = [section for section in SECTIONS if any(RECIPES[name].section == section for name in names())]
+    for section in sections:
+        last = section == sections[-1]
+        number = "" if section == "beyond" else f"§{section} "
+        lines.append(f"{'└' if last else '├'}─ {number}{SECTIONS[section]}")
+        members = [name for name in names() if RECIPES[name].section == section]
+        for name in members:
+            lines.append(f"{' ' if last else '│'}  {'└' if name == members[-1] else '├'}─ {name:11} {headline(name)}")
+    lines.append("minimim methods --card NAME tells more; minimim pretrain --method NAME trains it")
+    return "\n".join(lines)
+
+
+def headline(name: str) -> str:
+    """The title, authors and paper of a method: what its docstring says before the first colon."""
+    return " ".join(RECIPES[name].__doc__.split()).partition("):")[0] + ")"
+
+
+def card(name: str) -> str:
+    """All about one method. Raises UserError for one that is not there."""
+    told = options(name)
+    method = create(name)
+    where = SECTIONS[RECIPES[name].section]
+    place = where if RECIPES[name].section == "beyond" else f"§{RECIPES[name].section} {where}"
+    lines = [f"{name}: {' '.join(RECIPES[name].__doc__.partition(chr(10) * 2)[0].split())}", f"  place: {place}", *choices(method)]
+    rest = RECIPES[name].__doc__.partition("\n\n")[2]
+    lines += ["", *(line.strip() for line in rest.strip().splitlines())] if rest.strip() else []
+    return "\n".join([*lines, "", "options: " + ", ".join(f"{option}={value}" for option, value in told.items())])
+
+
+def choices(method: Method) -> list[str]:
+    """The five choices of a method, and its teacher, a line each."""
+    terms = [f"{term.name or term.stream}: {term.weight:g} × {loss_name(term.loss)}" for term in method.terms]
+    made = {
+        "what is hidden": type(method.masking).__name__,
+        "who looks": type(method.encoder).__name__,
+        "what is predicted": "nothing" if method.target is None else type(method.target).__name__,
+        "by what head": type(method.decoder).__name__,
+        "how it is compared": "; ".join(terms),
+        "teacher": "none" if method.teacher is None else type(method.teacher).__name__,
+        "needs": ", ".join(("images", *(f"{name}s" for name in method.needs))),
+    }
+    return [f"  {what}: {which}" for what, which in made.items()]

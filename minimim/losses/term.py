@@ -61,3 +61,8 @@ class Term:
     def places(self, mask: Mask, question: Tensor) -> Tensor:
         """The places that count, (B, N) bool, where on is not "all"."""
         return self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
+
+
+def loss_name(loss: Loss) -> str:
+    """A loss by its name, also one of which arguments are fixed already."""
+    return getattr(loss, "__name__", None) or getattr(getattr(loss, "func", None), "__name__", type(loss).__name__)

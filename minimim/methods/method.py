@@ -17,6 +17,7 @@ from minimim.data.views import Inputs, Views, as_inputs
 from minimim.encoders.encoded import Encoded, Streams
 from minimim.errors import UserError
 from minimim.losses import Loss, Term, l2
+from minimim.losses.term import loss_name
 from minimim.masking.mask import Mask
 from minimim.methods.sums import Sums
 from minimim.methods.teacher import NORMS, Seen, Teacher
@@ -159,7 +160,7 @@ class Method(nn.Module):
         """What looks at all images of a batch at once, by name: for these a batch cut into parts is another training."""
         parts = [type(part).__name__ for _, part in self.parts("whole_batch")]
         norms = [type(part).__name__ for part in self.modules() if isinstance(part, NORMS) and part.training]
-        losses = {named(term.loss) for term in self.terms if getattr(getattr(term.loss, "func", term.loss), "whole_batch", False)}
+        losses = {loss_name(term.loss) for term in self.terms if getattr(getattr(term.loss, "func", term.loss), "whole_batch", False)}
         return sorted({*parts, *norms, *losses})
 
 
@@ -186,11 +187,6 @@ class Targets:
     def make(self, view: int, mask: Mask) -> Streams:
         """The target's answer for one content view."""
         return self.target(self.content[view], self.seen[view] if view < len(self.seen) else None, mask, self.progress)
-
-
-def named(loss) -> str:
-    """A loss by its name, also one of which arguments are fixed already."""
-    return getattr(loss, "__name__", None) or getattr(getattr(loss, "func", None), "__name__", type(loss).__name__)
 
 
 def reconstruction(*, views, masking, encoder, decoder, target, loss: Loss = l2, on="scored", **more) -> Method:

@@ -44,8 +44,8 @@ def recipe(*, section: str, paper: str):
 
 
 def names() -> list[str]:
-    """The methods that `create` knows, in the order of the survey's sections."""
-    return sorted(RECIPES, key=lambda name: [*SECTIONS].index(RECIPES[name].section))
+    """The methods that `create` knows, in the order of the survey's sections, and in each as their papers came."""
+    return sorted(RECIPES, key=lambda name: ([*SECTIONS].index(RECIPES[name].section), RECIPES[name].paper))
 
 
 def options(name: str) -> dict:

@@ -24,7 +24,7 @@ from minimim.data import Images
 from minimim.errors import UserError
 from minimim.evaluate import Score, load_classifier
 from minimim.evaluate.classify import Classifier
-from minimim.methods import Method, names, options
+from minimim.methods import RECIPES, SECTIONS, Method, create, names, options
 from minimim.presets import PRESETS
 from minimim.train import Run
 
@@ -110,9 +110,33 @@ def test_help_shows_the_defaults_of_the_method_that_is_asked_for(capsys):
         assert f"scaled with the batch size ({rate})" in " ".join(capsys.readouterr().out.split())
 
 
-def test_methods_are_listed(capsys):
+def test_methods_are_listed_as_the_tree_of_the_survey(capsys):
     code, told, _ = ask(capsys, "methods")
-    assert code == 0 and all(f"\n{name}\n" in f"\n{told}" for name in names())
+    assert code == 0
+    place = {name: told.index(f"─ {name} ") for name in names()}  # each once, in the order of the sections
+    assert [*place] == sorted(place, key=place.get) and all(told.count(f"─ {name} ") == 1 for name in names())
+    for name in names():
+        section = RECIPES[name].section
+        heading = SECTIONS[section] if section == "beyond" else f"§{section} {SECTIONS[section]}"
+        assert told.rindex("─ ", 0, told.index(heading) + 1) < place[name]
+        assert told[: place[name]].rpartition(heading)[1], f"{name} stands under {heading}"
+        assert RECIPES[name].paper in told[place[name] :].partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_card_tells_the_five_choices_the_paper_and_what_differs(capsys, name):
+    code, told, _ = ask(capsys, "methods", "--card", name)
+    assert code == 0 and told.startswith(f"{name}: ") and RECIPES[name].paper in told
+    for choice in ("what is hidden", "who looks", "what is predicted", "by what head", "how it is compared", "teacher", "needs"):
+        assert f"  {choice}: " in told
+    made = create(name)
+    assert type(made.masking).__name__ in told and type(made.encoder).__name__ in told
+    assert all(f"{option}=" in told for option in options(name))
+
+
+def test_a_card_of_no_method_is_one_sentence(capsys):
+    code, _, said = ask(capsys, "methods", "--card", "bait")
+    assert code == 2 and "did you mean" in said
 
 
 @pytest.mark.parametrize(

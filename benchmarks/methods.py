@@ -1,0 +1,224 @@
+"""Does every method learn? Each of the registry on the same images, encoder, number of images seen and batch, with floors beside it.
+
+    python benchmarks/methods.py                          every method, seed 0, on scenes: hours on two CPU cores
+    python benchmarks/methods.py --methods mae beit --seeds 0 1 2
+    python benchmarks/methods.py --data cifar10 --device cuda
+    python benchmarks/methods.py --table                  only the table and the picture of what is there
+    python benchmarks/methods.py --smoke                  tiny, to see that it works
+
+For each method three learning rates (the recipe's own, 2e-3 and 8e-3, for 256 images a step) are tried for half of the steps and
+judged on images of the train part that nothing else sees; the best one makes the whole run, which is measured on the test part.
+A whole run whose linear probe is not two standard errors above its encoder's random weights is made again four times as long.
+Each run is a line of the results as soon as it ends, and a run whose line is there is not made again: stop and start at will.
+"""
+
+import argparse
+import csv
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from machine import RESULTS, kind, machine, version, wait
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from minimim import data, evaluate, methods
+from minimim.data.batches import batches
+from minimim.diagnose import effective_rank, feature_spread
+from minimim.draws import mix
+from minimim.errors import UserError
+from minimim.train import train
+from minimim.train.processes import pick_device
+
+SIZE = {"patch_size": 4, "size": "micro"}
+RATES = (None, 2e-3, 8e-3)  # None is the recipe's own
+STEPS, BATCH = 600, 64
+IMAGES, LABELLED, JUDGED = 10_000, 5_000, 2_000  # seen in pretraining; with labels for the probes; to choose a rate by
+COLUMNS = ["data", "method", "section", "seed", "stage", "steps", "lr", "chosen_by", "linear", "linear_se", "random_linear", "random_se", "knn", "shots20", "shots20_sd", "miou", "miou_se", "place_r2", "effective_rank", "spread", "loss_first", "loss_last", "seconds", "gflops_a_step", "teacher", "machine", "torch"]
+
+
+class Images:
+    """The parts of a data set that the benchmark uses: seen without labels, labelled, judged by, tested by."""
+
+    def __init__(self, name: str, smoke: bool):
+        count, labelled, judged, tested = (256, 128, 64, 64) if smoke else (IMAGES, LABELLED, JUDGED, None)
+        whole = data.load(name, count=count + judged) if name == "scenes" else data.load(name)
+        test = data.load(name, "test", **({"count": tested or 4000} if name == "scenes" else {}))
+        self.name, self.test = name, test.take(slice(0, tested)) if tested else test
+        self.seen, self.judge = whole.take(slice(0, len(whole) - judged)), whole.take(slice(len(whole) - judged, len(whole)))
+        self.labelled = self.seen.take(slice(0, labelled))
+
+
+class Results:
+    """The lines of a file, one a run. A line is written in one piece, so several commands may write to one file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(",".join(COLUMNS) + "\n")
+
+    def rows(self) -> list[dict]:
+        with self.path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def find(self, **what) -> list[dict]:
+        return [row for row in self.rows() if all(row[key] == str(value) for key, value in what.items())]
+
+    def add(self, row: dict) -> None:
+        values = [f"{value:.5g}" if isinstance(value, float) else str(value) for value in (row.get(name, "") for name in COLUMNS)]
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow(values)
+
+
+def pretrain(name: str, images: Images, seed: int, steps: int, lr: float | None, device):
+    """A method after so many steps, and what its run told."""
+    torch.manual_seed(mix(seed))
+    side = images.seen.images.shape[-2:]
+    method = methods.create(name, image_size=tuple(side), **SIZE)
+    config = replace(method.defaults, epochs=steps * BATCH / len(images.seen), batch_size=BATCH, seed=seed, device=str(device), log_every=max(1, steps // 20))
+    run = train(method, images.seen, config if lr is None else replace(config, lr=lr), bar=False)
+    return method.eval(), {"loss_first": run.history[0]["loss"], "loss_last": run.history[-1]["loss"], "seconds": run.seconds, "lr": lr or config.lr}
+
+
+def linear(encoder, fit, test):
+    """The linear probe of an encoder."""
+    return evaluate.linear_probe(*(evaluate.extract(encoder, part) for part in (fit, test)))
+
+
+def measured(pair, tokens, images: Images) -> dict:
+    """Every probe of one pair of features (labelled, test), and of an encoder's patches where there are some."""
+    probe, shots = evaluate.linear_probe(*pair), evaluate.low_shot(*pair, shots=(20,))[20]
+    row = {"linear": probe.value, "linear_se": probe.stderr, "knn": evaluate.knn(*pair).value, "shots20": shots.value, "shots20_sd": shots.details["spread"]}
+    row |= {"effective_rank": effective_rank(pair[1].x[:2000]), "spread": feature_spread(pair[1].x[:2000])}
+    if "box" in images.test.truth:
+        where = [evaluate.place_and_size(part) for part in (images.labelled, images.test)]
+        row["place_r2"] = evaluate.regression_probe(pair[0], where[0], pair[1], where[1]).value
+    if tokens is not None and "segmentation" in images.test.truth:
+        score = evaluate.segmentation_probe(tokens, images.labelled, images.test)
+        row |= {"miou": score.value, "miou_se": score.stderr}
+    return row
+
+
+def fresh(method, seed: int):
+    """The same encoder with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed))
+        return methods.create(**method.spec).encoder.to(next(method.parameters()).device).eval()
+
+
+def gflops(method, images: Images) -> float:
+    """Operations of the matrix products of one step of the batch, forward and backward, in 10⁹."""
+    part = next(batches(images.seen, 4, needs=method.needs, device=next(method.parameters()).device))
+    method.train()
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        method(part, generator=torch.Generator(next(method.parameters()).device).manual_seed(0)).loss.backward()
+    method.zero_grad()
+    method.eval()
+    return counter.get_total_flops() / 4 * BATCH / 1e9
+
+
+def whole_run(name: str, images: Images, seed: int, steps: int, lr: float, device, stage: str) -> dict:
+    """Pretrain once and measure everything."""
+    method, told = pretrain(name, images, seed, steps, lr, device)
+    pair = tuple(evaluate.extract(method.encoder, part) for part in (images.labelled, images.test))
+    floor = linear(fresh(method, seed), images.labelled, images.test)
+    row = measured(pair, method.encoder, images) | told | {"random_linear": floor.value, "random_se": floor.stderr, "stage": stage, "steps": steps}
+    return row | {"gflops_a_step": gflops(method, images), "teacher": getattr(method.teacher, "saw", "")}
+
+
+def one_method(name: str, images: Images, seed: int, steps: int, device, results: Results) -> None:
+    """Try the rates, run the best, and run it longer where it does not beat its random weights."""
+    same = {"data": images.name, "method": name, "section": methods.RECIPES[name].section, "seed": seed}
+    same |= {"machine": machine(device.type), "torch": version("torch")}
+    key = {"data": images.name, "method": name, "seed": seed}
+    own = methods.create(name, image_size=tuple(images.seen.images.shape[-2:]), **SIZE).defaults.lr
+    for rate in dict.fromkeys(rate or own for rate in RATES):
+        if results.find(**key, stage="try", lr=f"{rate:.5g}"):
+            continue
+        row = {"stage": "try", "steps": steps // 2, "lr": rate}
+        try:
+            method, told = pretrain(name, images, seed, steps // 2, rate, device)
+            row |= told | {"chosen_by": linear(method.encoder, images.labelled, images.judge).value}
+        except UserError as error:  # such as a loss that is not finite: this rate is too high
+            row |= {"chosen_by": 0.0, "teacher": str(error)}
+        results.add(same | row)
+        tell(name, row)
+    tried = results.find(**key, stage="try")
+    best = float(max(tried, key=lambda row: float(row["chosen_by"]))["lr"])
+    for stage, length in (("whole", steps), ("again", 4 * steps)):
+        if stage == "again" and learnt(results.find(**key, stage="whole")[-1]):
+            return
+        if not results.find(**key, stage=stage):
+            row = whole_run(name, images, seed, length, best, device, stage)
+            results.add(same | row)
+            tell(name, row)
+
+
+def learnt(row: dict) -> bool:
+    """Whether a run's linear probe is above its random weights by two standard errors of the difference."""
+    gap = float(row["linear"]) - float(row["random_linear"])
+    return gap > 2 * (float(row["linear_se"]) ** 2 + float(row["random_se"]) ** 2) ** 0.5
+
+
+def floors(images: Images, seed: int, device, results: Results) -> None:
+    """Raw pixels, the ViT's random weights, and the teacher that eva takes by default."""
+    makers = {
+        "raw pixels": lambda: (tuple(evaluate.raw_pixels(part) for part in (images.labelled, images.test)), None),
+        "random init": lambda: of_encoder(methods.create("mae", image_size=tuple(images.seen.images.shape[-2:]), **SIZE).encoder.to(device)),
+        "eva's teacher": lambda: of_encoder(taught(images, device)),
+    }
+
+    def of_encoder(encoder):
+        return tuple(evaluate.extract(encoder.eval(), part) for part in (images.labelled, images.test)), encoder
+
+    for name, make in makers.items():
+        if not results.find(data=images.name, method=name, seed=seed):
+            torch.manual_seed(mix(seed))
+            row = measured(*make(), images) | {"stage": "floor"}
+            results.add({"data": images.name, "method": name, "seed": seed, "machine": machine(device.type), "torch": version("torch")} | row)
+            tell(name, row)
+
+
+def taught(images: Images, device):
+    """The frozen teacher of eva, its weights read."""
+    teacher = methods.create("eva", image_size=tuple(images.seen.images.shape[-2:]), **SIZE).teacher
+    teacher.prepare(images.seen)
+    return teacher.encoder.to(device)
+
+
+def tell(name: str, row: dict) -> None:
+    """One line about a run."""
+    said = [f"{key} {row[key]:.3f}" for key in ("chosen_by", "linear", "random_linear", "knn", "shots20", "miou", "effective_rank") if key in row]
+    wait(row.get("device", "cpu"))
+    print(f"{time.strftime('%H:%M:%S')} {name}, {row['stage']}, lr {row.get('lr', 0) or 0:.3g}: {', '.join(said)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--methods", nargs="+", default=methods.names())
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--data", default="scenes")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of a whole run, 64 images each")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser.add_argument("--table", action="store_true", help="run nothing; only the table and the picture of what is there")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it works")
+    args = parser.parse_args()
+    device = pick_device(args.device)
+    results = Results(args.out / f"methods-{kind(device.type)}.csv")
+    if not args.table:
+        images = Images(args.data, args.smoke)
+        for seed in args.seeds:
+            floors(images, seed, device, results)
+            for name in args.methods:
+                one_method(name, images, seed, 4 if args.smoke else args.steps, device, results)
+    from methods_table import draw, table  # the picture needs matplotlib, the runs do not
+
+    print(table(results.rows()))
+    draw(results.rows(), results.path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The table and the picture of benchmarks/methods.py, made from its results alone."""
+
+import statistics
+from pathlib import Path
+
+from minimim.methods import RECIPES, SECTIONS, names
+
+FLOORS = ("raw pixels", "random init", "eva's teacher")
+SHOWN = {  # column → its heading
+    "linear": "linear", "random_linear": "its random weights", "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²",
+    "effective_rank": "effective rank", "spread": "spread",
+}  # fmt: skip
+
+
+def last_runs(rows: list[dict], method: str) -> list[dict]:
+    """For each seed the run that counts: the longer one where there were two, else the whole one."""
+    found = {}
+    for row in rows:
+        counts = row["stage"] == "again" or row["stage"] in ("floor", "whole") and row["seed"] not in found
+        if row["method"] == method and counts:
+            found[row["seed"]] = row
+    return list(found.values())
+
+
+def shown(runs: list[dict], column: str) -> str:
+    """The mean over the seeds, with their spread or else the run's own standard error; a dash for what was not measured."""
+    values = [float(run[column]) for run in runs if run[column]]
+    if not values:
+        return "–"
+    digits = 1 if column == "effective_rank" else 3
+    if len(values) > 1:
+        return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+    error = runs[0].get({"linear": "linear_se", "random_linear": "random_se", "shots20": "shots20_sd", "miou": "miou_se"}.get(column, ""))
+    return f"{values[0]:.{digits}f}" + (f" ± {float(error):.{digits}f}" if error else "")
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: the floors, then the methods by the survey's sections, what is missing as missing."""
+    lines = ["| § | method | " + " | ".join(SHOWN.values()) + " | lr | steps | seconds |", "|" + "---|" * (len(SHOWN) + 5)]
+    for name in (*FLOORS, *names()):
+        runs = last_runs(rows, name)
+        section = RECIPES[name].section if name in RECIPES else ""
+        if not runs:
+            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 3))
+            continue
+        cells = [shown(runs, column) for column in SHOWN]
+        lines.append(f"| {section} | {name} | " + " | ".join(cells) + f" | {runs[0]['lr']} | {runs[0]['steps']} | {shown(runs, 'seconds')} |")
+    return "\n".join(lines)
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """A line for each method: its linear probe beside that of its own random weights, under the floors."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    there = [name for name in names() if last_runs(rows, name)]
+    if not there:
+        return
+    figure, axes = plt.subplots(figsize=(9, 1.5 + 0.28 * len(there)), layout="constrained")
+    for place, name in enumerate(reversed(there)):
+        runs = last_runs(rows, name)
+        for column, error, colour, mark in (("random_linear", "random_se", "0.6", "o"), ("linear", "linear_se", "C0", "D")):
+            values, errors = ([float(run[key]) for run in runs] for key in (column, error))
+            axes.errorbar(statistics.mean(values), place, xerr=statistics.mean(errors), fmt=mark, color=colour, markersize=5)
+    for number, name in enumerate(FLOORS):
+        runs = last_runs(rows, name)
+        if runs:
+            axes.axvline(float(runs[0]["linear"]), color=f"C{number + 1}", linestyle=("--", ":", "-.")[number], label=name)
+    axes.set_yticks(range(len(there)), [f"{name}  ({SECTIONS[RECIPES[name].section]})" for name in reversed(there)], fontsize=8)
+    axes.set_xlabel("linear probe on scenes, test accuracy (diamond: pretrained; circle: the same encoder, random weights)")
+    axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
