@@ -7,6 +7,7 @@ wants "boxes" is told as a fourth argument where its view was cut, and where the
 
 from minimim.decoders.cross import CrossDecoder, MixedCrossDecoder, Predictor
 from minimim.decoders.heads import ClusterHead, LinearDecoder, PrototypeHead, TokenHead
+from minimim.decoders.projection import ProjectionHead, PrototypeProjection, Prototypes, projector
 from minimim.decoders.together import Together
 from minimim.decoders.transformer import TransformerDecoder
 from minimim.decoders.unet import UNetDecoder
@@ -14,3 +15,4 @@ from minimim.encoders.encoded import Streams
 
 __all__ = ["ClusterHead", "CrossDecoder", "LinearDecoder", "MixedCrossDecoder", "Predictor", "PrototypeHead", "Streams", "Together"]
 __all__ += ["TokenHead", "TransformerDecoder", "UNetDecoder"]
+__all__ += ["ProjectionHead", "PrototypeProjection", "Prototypes", "projector"]
