@@ -1,6 +1,19 @@
 """Methods by name: each a recipe of a few lines, in a file for the family that the survey puts it in."""
 
-from minimim.methods import architecture, beyond, combined, distilled, frequency, latent_mim, masking_strategy, objective, several, target_features  # noqa: F401 — their recipes are entered
+from minimim.methods import (  # noqa: F401 — their recipes are entered
+    architecture,
+    beyond,
+    combined,
+    distilled,
+    frequency,
+    latent_mim,
+    learned_masking,
+    masking_strategy,
+    objective,
+    references,
+    several,
+    target_features,
+)
 from minimim.methods.method import Method, Output, joint_embedding, reconstruction
 from minimim.methods.registry import RECIPES, SECTIONS, create, kinds, names, options, recipe
 from minimim.methods.teacher import Seen, Teacher

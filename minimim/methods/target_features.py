@@ -3,15 +3,22 @@
 from functools import partial
 
 from minimim.config import TrainConfig
+from minimim.data.colour import Colour
+from minimim.data.crops import MultiCrop
 from minimim.data.views import RandomViews
-from minimim.decoders import LinearDecoder
+from minimim.decoders import LinearDecoder, ProjectionHead, PrototypeProjection, Prototypes
 from minimim.encoders import ViT
 from minimim.errors import UserError
-from minimim.losses import Term, smooth_l1
-from minimim.masking import BlockMasking
+from minimim.losses import Term, cross_entropy, me_max, smooth_l1
+from minimim.masking import BlockMasking, RandomMasking
+from minimim.masking.views import FirstViewsMasking
 from minimim.methods.method import Method, joint_embedding
 from minimim.methods.registry import recipe
+from minimim.methods.teacher import Teacher
 from minimim.targets import LayerMean
+from minimim.targets.balanced import BalancedPrototypes
+
+TEMPERATURE = 0.1  # of MSN's assignments
 
 
 @recipe(section="3.2", paper="2202.03555")
@@ -36,4 +43,40 @@ def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
         terms=[Term("patch", partial(smooth_l1, beta=beta))],
         momentum=momentum,
         defaults=TrainConfig(lr=2.5e-4, betas=(0.9, 0.999), clip=3.0, warmup=0.0125),
+    )
+
+
+@recipe(section="3.2", paper="2204.07141")
+def msn(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.15, prototypes: int | None = None,
+        focal: int | None = None, me_max_weight: float = 1.0, sharpen: float = 0.25, momentum: tuple[float, float] = (0.996, 0.9992),
+        crop_scale: tuple[float, float] = (0.3, 1.0), focal_scale: tuple[float, float] = (0.05, 0.3)) -> Method:  # fmt: skip
+    """Masked Siamese Networks (Assran et al., arXiv 2204.07141): CLS of a view with patches dropped, and of small focal views, is
+    assigned to prototypes as the teacher's CLS of another, whole view is, and all prototypes are to be used.
+
+    mask_ratio: of the one large view; focal views are not masked. prototypes: by default 1024 as in the paper for small and above, 256
+    below; student and teacher own them together. focal: how many, by default 10 as in the paper, 4 for sizes below small. The teacher's
+    assignment is sharpened and then shared out by Sinkhorn; me_max_weight: of the entropy of the mean over all of the student's views.
+    The teacher's batch norms take their own batch. Differs: places are dropped for each image by itself, not for the batch; each focal
+    view is a batch of its own for batch norm, not all ten together; momentum climbs along a cosine; prototypes decay with the rest;
+    the student is kept, where the paper keeps the teacher.
+    """
+    encoder = ViT(image_size, patch_size, size, channels=channels)
+    large = encoder.dim >= 384
+    hidden, out = (2048, 256) if large else (512, 64)
+    focal = (10 if large else 4) if focal is None else focal
+    shared = Prototypes(prototypes or (1024 if large else 256), out)
+    head = PrototypeProjection(ProjectionHead(encoder.dim, (hidden, hidden), out, activation="gelu"), shared)
+    crops = {"large": 2, "small": focal, "large_scale": crop_scale, "small_scale": focal_scale}
+    return Method(
+        views=MultiCrop(image_size, patch_size, **crops, colour=Colour(blur=0.5), apart=True),
+        masking=FirstViewsMasking(RandomMasking(mask_ratio)),
+        encoder=encoder,
+        decoder=head,
+        target=BalancedPrototypes(TEMPERATURE * sharpen),
+        terms=[
+            Term("cls", partial(cross_entropy, temperature=TEMPERATURE), on="all", pair="other"),
+            Term("cls", partial(me_max, temperature=TEMPERATURE), weight=me_max_weight, pair="views", name="me_max"),
+        ],
+        teacher=Teacher(encoder, head, momentum, norm="batch", share=(shared,)),
+        defaults=TrainConfig(lr=2.5e-4, betas=(0.9, 0.999), clip=3.0, warmup=0.019, weight_decay=0.04, weight_decay_end=0.4),
     )
