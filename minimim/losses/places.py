@@ -37,11 +37,17 @@ def cosine(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> T
     return -F.cosine_similarity(prediction, target, dim=-1, eps=1e-6)
 
 
-def cross_entropy(prediction: Tensor, target: Tensor, where: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-    """Cross-entropy of scores (…, T) against probabilities (…, T), or against ids (…) of the right class: → (…)."""
+def cross_entropy(
+    prediction: Tensor, target: Tensor, where: Tensor | None = None, temperature: float = 1.0, smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of scores (…, T) against probabilities (…, T), or against ids (…) of the right class: → (…).
+
+    smoothing: the part of an id's probability that is shared out evenly among all classes (arXiv 1512.00567).
+    """
     scores = (prediction / temperature).log_softmax(dim=-1)
     if target.dtype == torch.long:
-        return -scores.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        right = -scores.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        return (1 - smoothing) * right - smoothing * scores.mean(dim=-1) if smoothing else right
     return -(target * scores).sum(dim=-1)
 
 

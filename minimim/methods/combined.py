@@ -1,8 +1,44 @@
-"""Recipes that change target and objective at once (survey, arXiv 2408.06687, §3.7): iBOT."""
+"""Recipes that change target and objective at once (survey, arXiv 2408.06687, §3.7): BEiT, iBOT."""
 
+from typing import Literal
+
+from minimim.config import TrainConfig
+from minimim.data.views import RandomViews
+from minimim.decoders import LinearDecoder
+from minimim.encoders import ViT
+from minimim.losses import cross_entropy
+from minimim.masking import BlockMasking
 from minimim.methods.bases import ibot_parts
-from minimim.methods.method import Method
+from minimim.methods.method import Method, reconstruction
 from minimim.methods.registry import recipe
+from minimim.targets.tokens import KMeansTokens
+from minimim.targets.vq import VQTokens
+
+
+@recipe(section="3.7", paper="2106.08254")
+def beit(image_size, patch_size, size, *, channels: int = 3, tokenizer: Literal["kmeans", "vq"] = "kmeans",
+         codebook: int | None = None, mask_ratio: float = 0.38, crop_scale: tuple[float, float] = (0.08, 1.0), jitter: float = 0.4,
+         drop_path: float = 0.0) -> Method:  # fmt: skip
+    """BEiT (Bao et al., arXiv 2106.08254): say which of a codebook's tokens each hidden patch is, from a block-masked image.
+
+    tokenizer: "kmeans" or "vq", fitted on the images of the run before it begins. codebook: tokens that there are, by default 8192 as
+    in the paper for small and above, 512 below.
+    Differs: the paper's tokenizer, of DALL-E, has seen 250 million images, and sees a patch with its neighbours, at half the size;
+    every image hides the same number of patches, where the official masks stop short of it; fixed sine-cosine positions, no layer
+    scale, and no drop path unless asked for, where the official ImageNet-1K run has 0.1 of both.
+    """
+    encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
+    codebook = codebook or (8192 if encoder.dim >= 384 else 512)
+    tokens = {"kmeans": KMeansTokens, "vq": VQTokens}[tokenizer]
+    return reconstruction(
+        views=RandomViews(image_size, scale=crop_scale, jitter=jitter),
+        masking=BlockMasking(mask_ratio),
+        encoder=encoder,
+        decoder=LinearDecoder(encoder.dim, codebook),
+        target=tokens(image_size, patch_size, codebook, channels=channels),
+        loss=cross_entropy,
+        defaults=TrainConfig(lr=1.9e-4, betas=(0.9, 0.999), clip=3.0, warmup=0.0125),
+    )
 
 
 @recipe(section="3.7", paper="2111.07832")
