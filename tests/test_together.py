@@ -73,6 +73,8 @@ def test_several_targets_give_all_their_streams_and_hear_all_that_a_target_hears
     assert target("content", "teacher", "mask", 0.5) == {"patch": 1, "cls": 2, "hog": 3, "extra": 4}
     assert first.given == second.given == named.given == ("content", "teacher", "mask", 0.5)
     assert target.predicts == "pixels" and not target.reads_mask and target.want == ()
+    pixels = SeveralTargets(Pixels(4, normalize=True), Gives(cls=2))
+    assert pixels.patch_size == 4 and pixels.normalize is True
 
 
 def test_several_targets_want_and_read_what_any_of_them_does():

@@ -1,10 +1,53 @@
-"""Recipes whose contribution is the objective (survey, arXiv 2408.06687, §3.3, §3.15): U-MAE."""
+"""Recipes whose contribution is the objective (survey, arXiv 2408.06687, §3.3, §3.15): CMAE, U-MAE."""
+
+from functools import partial
 
 from minimim.config import TrainConfig
-from minimim.losses import Term, l2, uniformity
-from minimim.methods.bases import mae_parts
+from minimim.data.colour import Colour
+from minimim.data.pairs import PairedViews
+from minimim.decoders import ProjectionHead, Together, TransformerDecoder, projector
+from minimim.decoders.features import FeatureDecoder
+from minimim.losses import Term, info_nce, l2, uniformity
+from minimim.masking import RandomMasking
+from minimim.methods.bases import decoder_sizes, mae_parts
+from minimim.methods.masking_strategy import default_unit
 from minimim.methods.method import Method
 from minimim.methods.registry import recipe
+from minimim.methods.teacher import Teacher
+from minimim.targets import Pixels, SeveralTargets
+from minimim.targets.answers import HeadAnswers
+
+
+@recipe(section="3.3", paper="2207.13532")
+def cmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.65, unit: int | None = None,
+         contrast: float = 1.0, temperature: float = 0.07, momentum: tuple[float, float] = (0.996, 0.996),
+         crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
+    """CMAE (Huang et al., arXiv 2207.13532): an MAE that also finds its image again among all others of the batch, in a view that is
+    shifted by some pixels and in other colours; what it finds is what a slow average of the encoder says of the whole view.
+
+    Hidden places are filled in by a decoder of features before the mean of all places is compared. unit: patches along the side of
+    what is hidden as one; by default 32 pixels of 224, in proportion. contrast: the weight of the comparison, which is multiplied by
+    2 · temperature as in the official code. The teacher's patches are averaged without the last norm, and it normalises by its own batch.
+    Differs: hue is turned, not shifted; bilinear crops; projectors grow with the encoder, 1536 to 256 beside base as in the paper.
+    """
+    base = mae_parts(image_size, patch_size, size, channels=channels, crop_scale=crop_scale, flip=flip)
+    encoder, grid = base["encoder"], base["encoder"].home_grid
+    hidden, out = 2 * encoder.dim, max(64, encoder.dim // 3)
+    head = ProjectionHead(encoder.dim, (hidden,), out, on="mean", last_bias=False)
+    filler = TransformerDecoder(encoder.dim, encoder.dim, grid, **decoder_sizes(size, depth=2))
+    features = FeatureDecoder(filler, head, projector(out, (hidden,), out, last_bias=False))
+    teacher = Teacher(encoder, head, momentum, norm="batch")
+    teacher.encoder.normed = False
+    compared = Term("cls", partial(info_nce, temperature=temperature), contrast * 2 * temperature, on="all")
+    return Method(**base | {
+        "views": PairedViews(image_size, differ="shift", scale=crop_scale, flip=flip, teacher=Colour(blur=0.5)),
+        "masking": RandomMasking(mask_ratio, unit or default_unit(grid)),
+        "decoder": Together(patch=base["decoder"], features=features),
+        "target": SeveralTargets(Pixels(patch_size, normalize=True), HeadAnswers()),
+        "terms": [Term("patch", l2), compared],
+        "teacher": teacher,
+        "defaults": TrainConfig(lr=1.5e-4, warmup=0.025),
+    })  # fmt: skip
 
 
 @recipe(section="3.15", paper="2210.08344")

@@ -1,0 +1,52 @@
+"""A recipe that is not in the survey (arXiv 2408.06687): one view predicts another, patch by patch (SiameseIM)."""
+
+from functools import partial
+
+from minimim.config import TrainConfig
+from minimim.data.colour import Colour
+from minimim.data.pairs import PairedViews
+from minimim.decoders.siamese import BlockProjector, ViewPredictor
+from minimim.encoders import ViT
+from minimim.losses.term import Term
+from minimim.losses.unigrad import unigrad
+from minimim.masking import BlockMasking
+from minimim.methods.method import Method
+from minimim.methods.registry import recipe
+from minimim.methods.teacher import Teacher
+from minimim.targets.answers import HeadAnswers
+
+
+@recipe(section="beyond", paper="2206.01204")
+def siameseim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, spread: float = 0.02,
+              decoder_depth: int | None = None, momentum: tuple[float, float] = (0.995, 1.0),
+              crop_scale: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
+    """SiameseIM (Tao et al., arXiv 2206.01204): from the visible patches of one view, predict what a slow average of the encoder says
+    of every patch of another view, told only where its crop lies; the views differ in place, size, mirroring and colours.
+
+    spread: the weight of what keeps answers apart, the second moment of all targets. decoder_depth: blocks of the predictor, by
+    default 4 as in the paper, 2 beside micro. Projector and predictor normalise by the batch, the teacher by its own.
+    Differs: the encoder's last norm stays, the official one has none; its patch embedding learns, the official one is frozen as it was
+    drawn; projector and predictor have the heads of the encoder; the projector's averages move after the step, not before the
+    next; hue is turned, not shifted.
+    """
+    encoder = ViT(image_size, patch_size, size, channels=channels)
+    depth = decoder_depth or (2 if size == "micro" else 4)
+    projector = BlockProjector(encoder.dim, dim=encoder.dim, depth=2, heads=encoder.heads)
+    jitter = (0.4, 0.4, 0.2, 0.1)
+    return Method(
+        views=PairedViews(
+            image_size,
+            differ="crop",
+            scale=crop_scale,
+            flip=flip,
+            student=Colour(jitter, blur=1.0),
+            teacher=Colour(jitter, blur=0.1, solarise=0.2),
+        ),
+        masking=BlockMasking(mask_ratio),
+        encoder=encoder,
+        decoder=ViewPredictor(projector, encoder.home_grid, dim=encoder.dim, depth=depth, heads=encoder.heads),
+        target=HeadAnswers(norm=True),
+        terms=[Term("patch", partial(unigrad, spread=spread), on="all", pair="other")],
+        teacher=Teacher(encoder, projector, momentum, norm="batch"),
+        defaults=TrainConfig(lr=6.25e-5, warmup=0.025, clip=1.0),
+    )
