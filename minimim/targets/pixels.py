@@ -14,6 +14,8 @@ class Pixels(nn.Module):
     under the root, as in the official MAE (arXiv 2111.06377).
     """
 
+    predicts = "pixels"
+
     def __init__(self, patch_size: int, normalize: bool = False):
         super().__init__()
         self.patch_size, self.normalize = patch_size, normalize

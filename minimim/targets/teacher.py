@@ -14,7 +14,7 @@ class LayerMean(nn.Module):
     count: how many of the last blocks. The norms have no parameters.
     """
 
-    want = ("layers",)
+    want, predicts = ("layers",), "features"
 
     def __init__(self, count: int):
         super().__init__()
@@ -34,6 +34,8 @@ class CentredPrototypes(nn.Module):
     everything; the low temperature keeps the answer from going flat. Patches and CLS have a centre each.
     temperature: (first, last), growing linearly over the first `warmup` of the run.
     """
+
+    predicts = "prototypes"
 
     def __init__(self, prototypes: int, *, temperature=(0.04, 0.07), warmup=0.3, momentum=0.9):
         super().__init__()

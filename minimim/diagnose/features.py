@@ -1,0 +1,86 @@
+"""What the features are worth: collapse, and features that serve another question."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from minimim.data.views import normalize
+from minimim.diagnose.verdict import Verdict
+from minimim.evaluate.features import Features
+from minimim.evaluate.probe import linear_probe
+from minimim.evaluate.regression import regression_probe
+from minimim.evaluate.spectrum import effective_rank, feature_spread
+from minimim.masking.mask import Mask
+
+
+def collapse(features: Tensor, *, random: Tensor | None = None, head: Tensor | None = None, random_head: Tensor | None = None) -> Verdict:
+    """Do images still get different features, in many directions? features: (n, D); random: those of the same images by
+    an untrained encoder of the same kind, which says what this architecture begins with. head: (n, T), what the method's head says of
+    these images (`head_output`), and random_head, what an untrained one does: prototypes collapse there long before the encoder.
+
+    The two measures see different things. Where all images get one vector, what is left is noise, and noise has many directions: the
+    spread shows that, and the effective rank does not.
+    """
+    numbers = {"effective_rank": effective_rank(features), "spread": feature_spread(features)}
+    least_rank, least_spread = 1 + 0.02 * min(features.shape), 0.02
+    if random is not None:
+        numbers |= {"random_rank": effective_rank(random), "random_spread": feature_spread(random)}
+        least_rank = max(least_rank, 0.5 * numbers["random_rank"])
+        least_spread = max(least_spread, 0.25 * numbers["random_spread"])
+    if head is not None:
+        numbers |= {"head_rank": effective_rank(head), "head_spread": feature_spread(head)}
+    least_head = 0.02
+    if random_head is not None:
+        numbers["random_head_spread"] = feature_spread(random_head)
+        least_head = 0.25 * numbers["random_head_spread"]
+    said = f"effective rank {numbers['effective_rank']:.1f} of {features.shape[1]}, spread {numbers['spread']:.3f}"
+    if random is not None:
+        said += f" (random encoder: {numbers['random_rank']:.1f} and {numbers['random_spread']:.3f})"
+    if head is not None:
+        said += f"; the head's answers: effective rank {numbers['head_rank']:.1f} of {head.shape[1]}, spread {numbers['head_spread']:.3f}"
+    if numbers["spread"] < least_spread:
+        why = "it is the spread that tells: the rank is that of the noise which is left" if numbers["effective_rank"] >= least_rank else ""
+        return Verdict(False, "; ".join(filter(None, ("collapse: all images get nearly the same features", said, why))), numbers)
+    if numbers["effective_rank"] < least_rank:
+        return Verdict(False, f"collapse: images differ along few directions only; {said}", numbers)
+    if head is not None and numbers["head_spread"] < least_head:
+        return Verdict(False, f"collapse: the head gives all images nearly the same answer, and the features will follow; {said}", numbers)
+    return Verdict(True, f"no collapse: {said}", numbers)
+
+
+@torch.no_grad()
+def head_output(method, images, batch_size: int = 100) -> Tensor | None:
+    """What the method's head says of each whole image, (n, T): its "cls" stream, or else the mean over its places; None for a
+    method whose head predicts pixels, which differ as images do. images: Images with all that the method needs."""
+    if getattr(method.target, "predicts", None) == "pixels":
+        return None
+    training, device, rows = method.training, next(method.parameters()).device, []
+    method.eval()
+    for x in images.images.split(batch_size):
+        encoded = method.encoder({"image": normalize(x.to(device))}, want=method.wanted(method.decoder))
+        places = encoded.grid[0] * encoded.grid[1]
+        shown = torch.zeros(len(x), places, dtype=torch.bool, device=device)
+        answer = method.decoder(encoded, Mask(shown, visible=places), ~shown)
+        stream = answer.get("cls", next(iter(answer.values())))
+        rows.append((stream if stream.dim() == 2 else stream.mean(dim=1)).float().cpu())
+    method.train(training)
+    return torch.cat(rows)
+
+
+def mismatch(features: tuple[Features, Features], random: tuple[Features, Features], where=None) -> Verdict:
+    """Did pretraining help to tell classes apart? If not, and where things are is told well, it served another task.
+
+    features, random: (train, test) of the encoder and of an untrained one. where: (train, test) numbers to regress, (n, T).
+    """
+    mine, floor = linear_probe(*features), linear_probe(*random)
+    numbers = {"class": mine.value, "random_class": floor.value}
+    said = f"classes {mine.value:.3f}, by a random encoder {floor.value:.3f}"
+    if where is not None:
+        numbers["place"] = regression_probe(features[0], where[0], features[1], where[1]).value
+        said += f"; place and size R² {numbers['place']:.2f}"
+    if mine.value - floor.value > 2 * math.hypot(mine.stderr, floor.stderr):
+        return Verdict(True, f"the task helps to tell classes: {said}", numbers)
+    known = numbers.get("place", 0.0) > 0.5
+    why = "the features know where things are and not what: task mismatch" if known else "look for collapse, or train longer"
+    return Verdict(False, f"no better at classes than a random encoder: {said}; {why}", numbers)

@@ -1,0 +1,63 @@
+"""The course of a run: even or uneven blocks before the first step, leaps, plateaus and overflows after it."""
+
+import math
+import statistics
+
+import torch
+from torch import Tensor
+
+from minimim.data.views import normalize
+from minimim.diagnose.verdict import Verdict
+from minimim.errors import UserError
+
+
+def gradient_by_block(method, images: Tensor, generator: torch.Generator | None = None) -> list[float]:
+    """The gradient's norm in each block of the encoder, first block first, of one batch (B, C, H, W) in eval mode.
+
+    Before the first step no learning rate has acted yet: what is uneven then is the architecture (arXiv 2002.04745). Even
+    blocks acquit nobody: a deep post-norm encoder can begin even and get stuck all the same.
+    """
+    training = method.training
+    loss = method.eval()(normalize(images.to(next(method.parameters()).device)), generator=generator).loss
+    method.train(training)
+    blocks = [[p for p in block.parameters() if p.requires_grad] for block in method.encoder.blocks]
+    gradients = iter(torch.autograd.grad(loss, [p for block in blocks for p in block]))
+    return [math.sqrt(sum(float(next(gradients).square().sum()) for _ in block)) for block in blocks]
+
+
+def stability(history: list[dict]) -> Verdict:
+    """Did the loss come down and stay down? history: dicts of step, loss, grad_norm and, where known, lr, as `train` gives.
+
+    leap: the largest loss over the lowest one before it; leap_step; leap_rate: the learning rate then, over the highest of
+    the run; fall: how far the loss came down after the first fifth of the run, as a part. Raises UserError for fewer than
+    5 lines.
+    """
+    lines = [line for line in history if "loss" in line]
+    if len(lines) < 5:
+        raise UserError(f"5 lines with a loss are the least that can be judged, here are {len(lines)}: log more often")
+    steps, losses, norms = ([line[name] for line in lines] for name in ("step", "loss", "grad_norm"))
+    bad = next((n for n in range(len(lines)) if not math.isfinite(losses[n] + norms[n])), None)
+    good = losses[:bad]
+    lowest = [min(good[: n + 1]) for n in range(len(good))]
+    leaps = [here / before for here, before in zip(good[1:], lowest, strict=False)] or [1.0]
+    at = leaps.index(max(leaps)) + 1
+    numbers = {"leap": max(leaps), "leap_step": steps[at]}
+    highest = max(line.get("lr", 0.0) for line in lines)
+    if highest:
+        numbers["leap_rate"] = lines[at].get("lr", 0.0) / highest
+    leapt = f"the loss leapt to {numbers['leap']:.1f} times its lowest by step {steps[at]}"
+    if bad is not None:
+        numbers["bad_step"] = steps[bad]
+        why = f"after {leapt}: look at the learning rate" if numbers["leap"] > 1.5 else (
+            "without a leap before it: an overflow, look at the largest activation if the run is in half precision"
+        )  # fmt: skip
+        return Verdict(False, f"unstable: not finite at step {steps[bad]}, {why}", numbers)
+    fifth = max(1, len(lines) // 5)
+    numbers["fall"] = 1 - statistics.mean(losses[-fifth:]) / statistics.mean(losses[fifth : 2 * fifth])
+    rerun = "rerun its beginning with an eighth of the learning rate, then with the usual architecture: what settles it is the cause"
+    if numbers["leap"] > 1.5:
+        where = f", at {numbers['leap_rate']:.0%} of the highest learning rate" if highest else ""
+        return Verdict(False, f"unstable: {leapt}{where}: {rerun}", numbers)
+    if numbers["fall"] < 0.05:
+        return Verdict(False, f"stuck: after the first fifth the loss came down by {numbers['fall']:.1%}: {rerun}", numbers)
+    return Verdict(True, f"stable: the loss came down by {numbers['fall']:.0%} after the first fifth, without a leap", numbers)
