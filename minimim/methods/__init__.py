@@ -4,6 +4,7 @@ from minimim.methods import (  # noqa: F401 — their recipes are entered
     architecture,
     beyond,
     combined,
+    contrast_and_masking,
     distilled,
     frequency,
     handmade,
@@ -14,6 +15,7 @@ from minimim.methods import (  # noqa: F401 — their recipes are entered
     objective,
     references,
     several,
+    siamese,
     target_features,
 )
 from minimim.methods.method import Method, Output, joint_embedding, reconstruction
