@@ -5,10 +5,12 @@ guide: what a teacher makes of the same crop, or None. view: the number of the s
 from minimim.masking.asked import PartlyAskedMasking
 from minimim.masking.block import BlockMasking
 from minimim.masking.blocks import InverseBlockMasking, MultiBlockMasking
-from minimim.masking.guided import HardestMasking
+from minimim.masking.guided import AttentionMasking, HardestMasking
 from minimim.masking.mask import Mask, mask_by_noise, visible_count
+from minimim.masking.noise import ColourMasking
 from minimim.masking.random import GridMasking, RandomMasking
+from minimim.masking.semantic import SemanticMasking
 
 __all__ = ["BlockMasking", "GridMasking", "HardestMasking", "Mask", "RandomMasking", "mask_by_noise", "visible_count"]
-__all__ += ["InverseBlockMasking", "MultiBlockMasking"]
+__all__ += ["AttentionMasking", "ColourMasking", "InverseBlockMasking", "MultiBlockMasking", "SemanticMasking"]
 __all__ += ["PartlyAskedMasking"]

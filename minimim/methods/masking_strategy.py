@@ -1,4 +1,4 @@
-"""Recipes whose contribution is the masking strategy (survey, arXiv 2408.06687, §3.1): MAE, SimMIM, HPM."""
+"""Recipes whose contribution is the masking strategy (survey, arXiv 2408.06687, §3.1): MAE, SimMIM, HPM, ColorMAE, AttMask, SemMAE."""
 
 import math
 from functools import partial
@@ -9,8 +9,8 @@ from minimim.data.views import RandomViews
 from minimim.decoders import LinearDecoder, Together, TransformerDecoder
 from minimim.encoders import Swin, ViT
 from minimim.losses import Term, l1, l2, ranking
-from minimim.masking import HardestMasking, RandomMasking
-from minimim.methods.bases import decoder_sizes
+from minimim.masking import AttentionMasking, ColourMasking, HardestMasking, RandomMasking, SemanticMasking
+from minimim.methods.bases import decoder_sizes, ibot_parts, mae_parts
 from minimim.methods.method import Method, reconstruction
 from minimim.methods.registry import recipe
 from minimim.methods.teacher import Teacher
@@ -87,3 +87,54 @@ def hpm(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 
         terms=[Term("patch", l2), Term("difficulty", ranking, against="patch")],
         teacher=Teacher(encoder, Together(difficulty=judge), momentum),
     )
+
+
+@recipe(section="3.1", paper="2407.13036")
+def colormae(image_size, patch_size, size, *, channels: int = 3, colour: Literal["green", "red", "blue", "purple"] = "green",
+             mask_ratio: float = 0.75, widths: tuple[float, float] = (1.0, 2.0), normalize_target: bool = True,
+             crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+    """ColorMAE (Hinojosa et al., arXiv 2407.13036): an MAE whose masks are filtered noise; they know nothing of the image and cost
+    nothing, and are harder to fill in than single patches.
+
+    colour: the band of the noise that is kept, green in the paper's best. widths: in patches, of the blurs that part the bands.
+    Differs: noise is drawn for each image, where the official code reads it from a file and gives all images of a batch one crop
+    of it; the widths are ours, the paper's are not published.
+    """
+    parts = mae_parts(image_size, patch_size, size, channels=channels, normalize_target=normalize_target, crop_scale=crop_scale)
+    return Method(**parts | {"masking": ColourMasking(colour, mask_ratio, widths)})
+
+
+@recipe(section="3.1", paper="2203.12719")
+def attmask(image_size, patch_size, size, *, channels: int = 3, kind: Literal["high", "hint", "low"] = "high",
+            mask_ratio: tuple[float, float] = (0.1, 0.5), prototypes: int | None = None,
+            momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.25, 1.0), jitter: float = 0.4,
+            drop_path: float = 0.0) -> Method:  # fmt: skip
+    """AttMask (Kakogeorgiou et al., arXiv 2203.12719): iBOT, but what the teacher's CLS attends to most is hidden from the student.
+
+    kind: "high" hides the most attended patches, "hint" shows a few of them again, "low" hides the least attended.
+    Differs: as our iBOT does, which shares all but the mask: no small local crops, blur or solarisation, a constant weight decay, and
+    the loss is the mean over all scored patches, not the mean of each image's mean; no drop path unless told (paper: 0.1).
+    """
+    more = {"channels": channels, "prototypes": prototypes, "momentum": momentum, "drop_path": drop_path}
+    parts = ibot_parts(image_size, patch_size, size, **more, crop_scale=crop_scale, jitter=jitter)
+    return Method(**parts | {"masking": AttentionMasking(mask_ratio, kind, chance=0.5)})
+
+
+@recipe(section="3.1", paper="2206.10207")
+def semmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75,
+           parts: Literal["attention", "truth"] = "attention", momentum: tuple[float, float] = (0.999, 1.0),
+           normalize_target: bool = True, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+    """SemMAE (Li et al., arXiv 2206.10207): an MAE that hides a part of each semantic part of an image at first, and whole parts in
+    the end.
+
+    parts: "attention", what each head of a slow average of the encoder looks at; or "truth", the true objects of scenes, which is
+    what perfect parts would give. momentum: of that average.
+    Differs: the paper's parts come from a network that is trained before, on features of iBOT, with a loss that keeps parts apart;
+    its published code reads the parts from files, a quarter of all patches each, and does not crop. Here the heads of the encoder's
+    own average are the parts, all patches are used, and crops are random.
+    """
+    made = mae_parts(image_size, patch_size, size, channels=channels, normalize_target=normalize_target, crop_scale=crop_scale)
+    made |= {"masking": SemanticMasking(mask_ratio, parts)}
+    if parts == "attention":
+        return Method(**made, teacher=Teacher(made["encoder"], momentum=momentum))
+    return Method(**made, needs=("segmentation",))
