@@ -51,6 +51,11 @@ def cross_entropy(
     return -(target * scores).sum(dim=-1)
 
 
+def pixel_cross_entropy(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of the pixels of a patch, each of a class of its own: scores (B, N, Q·K), ids (B, N, Q) → (B, N)."""
+    return cross_entropy(prediction.unflatten(-1, (target.shape[-1], -1)), target).mean(dim=-1)
+
+
 def ranking(prediction: Tensor, target: Tensor, where: Tensor) -> Tensor:
     """Is each scored patch predicted harder than each other one of its image? (HPM, arXiv 2304.05919)
 
