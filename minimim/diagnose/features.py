@@ -52,8 +52,8 @@ def collapse(features: Tensor, *, random: Tensor | None = None, head: Tensor | N
 @torch.no_grad()
 def head_output(method, images, batch_size: int = 100) -> Tensor | None:
     """What the method's head says of each whole image, (n, T): its "cls" stream, or else the mean over its places; None for a
-    method whose head predicts pixels, which differ as images do. images: Images with all that the method needs."""
-    if getattr(method.target, "predicts", None) == "pixels":
+    method whose head predicts pixels, or several modalities, which differ as images do. images: Images with all that the method needs."""
+    if getattr(method.target, "predicts", None) in ("pixels", "several"):
         return None
     training, device, rows = method.training, next(method.parameters()).device, []
     method.eval()

@@ -115,7 +115,7 @@ class Watch:
             hidden = mask.hidden if spanned is None else mask.hidden[:, spanned]
             if answer.dim() == 3 and pairs[name] == {"other"}:
                 found[name] = torch.ones(answer.shape[:2], dtype=torch.bool, device=answer.device)
-            elif answer.dim() == 3 and answer.shape[:2] == hidden.shape:
+            elif answer.dim() == 3 and answer.shape[:2] == hidden.shape and bool(hidden.any()):  # else there is no mask
                 found[name] = hidden
         return found
 

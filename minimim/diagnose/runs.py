@@ -6,19 +6,21 @@ import statistics
 import torch
 from torch import Tensor
 
-from minimim.data.views import normalize
+from minimim.data.views import Inputs, as_inputs, normalized
 from minimim.diagnose.verdict import Verdict
 from minimim.errors import UserError
 
 
-def gradient_by_block(method, images: Tensor, generator: torch.Generator | None = None) -> list[float]:
+def gradient_by_block(method, images: Tensor | Inputs, generator: torch.Generator | None = None) -> list[float]:
     """The gradient's norm in each block of the encoder, first block first, of one batch (B, C, H, W) in eval mode.
 
     Before the first step no learning rate has acted yet: what is uneven then is the architecture (arXiv 2002.04745). Even
     blocks acquit nobody: a deep post-norm encoder can begin even and get stuck all the same.
     """
     training = method.training
-    loss = method.eval()(normalize(images.to(next(method.parameters()).device)), generator=generator).loss
+    device = next(method.parameters()).device
+    inputs = normalized({name: x.to(device) for name, x in as_inputs(images).items()})
+    loss = method.eval()(inputs, generator=generator).loss
     method.train(training)
     blocks = [[p for p in block.parameters() if p.requires_grad] for block in method.encoder.blocks]
     gradients = iter(torch.autograd.grad(loss, [p for block in blocks for p in block]))

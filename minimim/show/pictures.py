@@ -40,7 +40,7 @@ def fill_in(method: Method, images: Tensor, *, noise: Tensor | None = None, gene
     """
     check_set(images, next(method.parameters()).dtype)
     target = method.target
-    if not hasattr(target, "normalize"):
+    if getattr(target, "predicts", None) != "pixels":
         raise UserError(f"this method predicts {type(target).__name__}, not pixels, so there is nothing to paint: give one that predicts pixels, as mae and simmim do")
     training = method.training
     device = next(method.parameters()).device

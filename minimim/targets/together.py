@@ -11,7 +11,8 @@ class SeveralTargets(nn.Module):
     """Several targets side by side, all their streams in one: SeveralTargets(Pixels(4), features=LayerMean(2)).
 
     A target that is given by name answers with its "patch" stream under that name, as a decoder of `Together` does. What they want
-    of the teacher is wanted together; it reads the mask where one of them does, and `predicts` what the first one does, of which `patch_size` and `normalize` tell more.
+    of the teacher is wanted together; it reads the mask where one of them does, and `predicts` what the first one does, of which
+    `patch_size` and `normalize` tell more, or "several" where all are given by name.
     """
 
     def __init__(self, *targets: nn.Module, **named: nn.Module):
@@ -23,6 +24,8 @@ class SeveralTargets(nn.Module):
         for word in ("predicts", "patch_size", "normalize"):
             if hasattr(self.targets[0], word):
                 setattr(self, word, getattr(self.targets[0], word))
+        if not targets and len(named) > 1:
+            self.predicts = "several"
 
     def forward(self, content: Inputs, teacher=None, mask=None, progress: float = 0.0) -> Streams:
         """The streams of all. Raises UserError where two give one of the same name."""
