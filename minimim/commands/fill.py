@@ -58,7 +58,7 @@ class Fill:
         start = self.start()
         method = start.method.to(device)
         self.choose_mask(method)
-        images = read(files, self.size(method), method.encoder.patch_embed.proj.in_channels)
+        images = read(files, self.size(method), method.spec.get("channels", 3))
         generator = torch.Generator(device).manual_seed(self.seed % 2**63)
         filled = fill_in(method, images, generator=generator, truth=self.truth)
         content = sheet(filled, [str(file) for file in files], self.caption(start, filled))

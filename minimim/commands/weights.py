@@ -74,7 +74,7 @@ def at_home_in(method: Method, trained: Method) -> dict[str, Tensor]:
     tensors, there = trained.state_dict(), dict(trained.named_modules())
     for name, part in method.named_modules():
         other = there.get(name)
-        if hasattr(part, "home_grid") and hasattr(other, "home_grid"):
+        if hasattr(part, "home_grid") and hasattr(other, "home_grid") and f"{name}.pos_embed" in tensors:
             table = tensors[f"{name}.pos_embed"]  # (1, [1+] N, D)
             rows, cols = other.home_grid
             lead = table.shape[1] - rows * cols
@@ -90,6 +90,12 @@ def refuse_misfit(method: Method, start: Start, own: dict, trained: dict) -> Non
         before, now = was.get(name, usual), asked.get(name, usual)
         if before != now:
             raise UserError(f"the weights in {start.path} are of {name} {before}, and this run is of {name} {now}: give both the same")
+    theirs, ours = (type(each.encoder) for each in (start.method, method))
+    if not issubclass(theirs, ours) and not issubclass(ours, theirs):
+        raise UserError(
+            f"the weights in {start.path} ({was['name']}) are of a {theirs.__name__}, and the encoder of {asked['name']} here is a "
+            f"{ours.__name__}: choose a --method, or its --encoder, like theirs"
+        )
     if ("encoder.cls_token" in own) != ("encoder.cls_token" in trained):
         with_cls, without = ("this run's", "theirs") if "encoder.cls_token" in own else ("theirs", "this run's")
         raise UserError(

@@ -14,6 +14,7 @@ from minimim.errors import UserError
 from minimim.evaluate.features import image_size
 from minimim.evaluate.score import Score, accuracy
 from minimim.methods import Output
+from minimim.norms import BatchNorm
 from minimim.patches import grid_of
 from minimim.processes import rank, summed, together, world
 from minimim.train import TrainConfig, train
@@ -46,11 +47,20 @@ class Classifier(nn.Module):
             encoder.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Classifier":
-        """A frozen encoder stays in eval mode."""
+        """A frozen encoder stays in eval mode, and so do batch norms that do not learn: their statistics are those of the blocks below,
+        which do not learn either."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
+        for norm in self.encoder.modules():
+            if isinstance(norm, BatchNorm) and norm.weight is not None and not norm.weight.requires_grad:
+                norm.eval()
         return self
+
+    @property
+    def whole_batch(self) -> list[str]:
+        """What looks at all images of a batch at once in training, by name: for these a batch cut into parts is another training."""
+        return sorted({type(norm).__name__ for norm in self.encoder.modules() if isinstance(norm, BatchNorm) and norm.training})
 
     def scores(self, images: Tensor) -> Tensor:
         """(B, C, H, W), raw or normalised → (B, classes)."""

@@ -130,12 +130,15 @@ def freeze(encoder: nn.Module, blocks: int) -> None:
         fixed.requires_grad_(False)
     if blocks > 0:
         encoder.blocks[-blocks:].requires_grad_(True)
-        encoder.norm.requires_grad_(True)
+        if encoder.norm is not None:
+            encoder.norm.requires_grad_(True)
 
 
 def set_drop_path(encoder: nn.Module, rate: float) -> None:
-    """Give the blocks that learn drop path, from 0 at the first of all to `rate` at the last."""
+    """Give the blocks that learn drop path, from 0 at the first of all to `rate` at the last; a block that can drop none is left as it is."""
     for index, block in enumerate(encoder.blocks):
+        if not hasattr(block, "drop_path"):
+            continue
         learns = next(block.parameters()).requires_grad
         block.drop_path.rate = rate * index / max(1, len(encoder.blocks) - 1) if learns else 0.0
 
@@ -148,19 +151,16 @@ def adamw(model: Classifier, config: FinetuneConfig) -> torch.optim.AdamW:
 def groups(model: Classifier, config: FinetuneConfig) -> list[dict]:
     """AdamW's groups with a `scale` on the learning rate: layer_decay^(layers above), and no decay on biases, norms and the CLS token.
 
-    The head and the last norm are the top; the patch embedding and the tokens lie below the first block.
+    The head and the last norm are the top; what belongs to no block, such as the patch embedding and the tokens, lies below the first.
     """
-    depth = len(model.encoder.blocks)
+    encoder, depth = model.encoder, len(model.encoder.blocks)
+    layers = {id(p): depth - index for index, block in enumerate(encoder.blocks) for p in block.parameters()}
+    layers |= {id(p): 0 for part in (model.head, encoder.norm) if part is not None for p in part.parameters()}
     found: dict[tuple, list] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        parts = name.split(".")
-        if parts[:2] == ["encoder", "blocks"]:
-            above = depth - int(parts[2])
-        else:
-            above = 0 if parts[0] == "head" or parts[1] == "norm" else depth + 1
-        found.setdefault((above, parameter.dim() > 1 and name != "encoder.cls_token"), []).append(parameter)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            decays = parameter.dim() > 1 and parameter is not encoder.cls_token
+            found.setdefault((layers.get(id(parameter), depth + 1), decays), []).append(parameter)
     return [
         {"params": those, "scale": config.layer_decay**above, "weight_decay": config.weight_decay * decays}
         for (above, decays), those in found.items()

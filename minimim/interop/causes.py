@@ -2,9 +2,11 @@
 
 import re
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from minimim.encoders import ViT
 from minimim.errors import UserError
+from minimim.patches import PatchEmbed
 
 DESIGNS = [  # (in a name, what it is): encoders that compute something else than a plain ViT
     (r"^(layers|stages)\.\d+\.blocks\.|downsample", "blocks in stages, as in Swin"),
@@ -24,6 +26,15 @@ DESIGNS = [  # (in a name, what it is): encoders that compute something else tha
 NOT_THE_ENCODER = re.compile(
     r"decoder\.|encoder\.(vit\.)?(head|fc_norm|pooler|attn_pool|classifier|lm_head|decoder|embeddings\.mask_token|masked_embed)"
 )
+
+
+def refuse_other_encoders(encoder: nn.Module) -> None:
+    """Raise UserError for an encoder of ours whose weights are laid out like none of timm's, the official MAE's or Hugging Face's."""
+    if not isinstance(encoder, ViT) or not isinstance(encoder.patch_embed, PatchEmbed):
+        raise UserError(
+            f"foreign weights, and those for timm, are a plain ViT's, and this encoder is a {type(encoder).__name__}, whose weights no other "
+            "code lays out like that: save and load it by minimim.save and minimim.load"
+        )
 
 
 def refuse_other_designs(official: dict[str, Tensor]) -> None:

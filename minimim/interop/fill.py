@@ -7,7 +7,7 @@ from torch import Tensor
 
 from minimim.encoders import SIZES
 from minimim.errors import UserError
-from minimim.interop.causes import NOT_THE_ENCODER, has_more, misfit, refuse_other_designs
+from minimim.interop.causes import NOT_THE_ENCODER, has_more, misfit, refuse_other_designs, refuse_other_encoders
 from minimim.interop.spellings import to_official, to_ours
 from minimim.interop.unsaid import Known, give_cls_a_place, grid_of_table, restate, settle_target, sides
 from minimim.methods import Method, create
@@ -46,6 +46,7 @@ def load(method: Method, weights: dict[str, Tensor], image_size=None) -> Loaded:
 
 def fill(method: Method, source: str, official: dict[str, Tensor], known: Known) -> Loaded:
     """Fill a method with weights in the official spelling. Raises UserError for a misfit; the method is then untouched."""
+    refuse_other_encoders(method.encoder)
     refuse_other_designs(official)
     give_cls_a_place(official, known)
     ours, own = {to_ours(name): tensor for name, tensor in official.items()}, method.state_dict()

@@ -8,16 +8,22 @@ from torch import Tensor, nn
 from minimim.data.views import statistics_for
 from minimim.encoders import Encoded, layer_number
 from minimim.errors import UserError
+from minimim.interop.causes import refuse_other_encoders
 from minimim.interop.says import Weights
 from minimim.methods import Method
+
+THEIRS = ("cls_token", "pos_embed", "patch_embed", "blocks", "norm")  # not the mask token, nor what embeds other things than images
 
 
 def to_timm(method: Method) -> Weights:
     """The encoder's weights as timm's `vit_*` models (num_classes=0) load them, strict. An encoder without CLS fits a model
     with class_token=False and global_pool=""; other options of the model are what `says` says, such as its heads.
+
+    Raises UserError for an encoder that is no plain ViT.
     """
     encoder = method.encoder
-    weights = {name: tensor.clone() for name, tensor in encoder.state_dict().items() if name != "mask_token"}
+    refuse_other_encoders(encoder)
+    weights = {name: tensor.clone() for name, tensor in encoder.state_dict().items() if name.split(".")[0] in THEIRS}
     mean, std = statistics_for(encoder.patch_embed.proj.in_channels)
     image_size = tuple(side * encoder.patch_size for side in encoder.home_grid)
     return Weights(weights, {"image_size": image_size, "heads": encoder.heads, "mean": mean, "std": std})
