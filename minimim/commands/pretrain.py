@@ -80,9 +80,12 @@ class Pretrain:
             note = {"from": {"weights": start.path, "carried": begin(method, start)}}
             if first:
                 print(f"begins with {note['from']['carried']} of {start.path}")
+        if first and getattr(method.teacher, "saw", None):
+            print(f"the teacher: {method.teacher.saw}")
         config = settled(own.train if own else method.defaults, **self.train)
         if first:
             print(plan(len(images), config), flush=True)
+        note["data_name"] = base.data if base else given(self.data, "scenes")
         run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config), note=note)
         leave()
         if first:

@@ -136,6 +136,8 @@ def ready(command, device: str) -> Method:
     about = {} if command.weights else checkpoint.description(start.path)
     if about.get("step", 0) < about.get("total", 0):
         tell(f"the run in {start.path} was trained for {about['step']} of {about['total']} steps")
+    if getattr(start.method.teacher, "saw", None):
+        tell(f"its teacher: {start.method.teacher.saw}")
     return start.method.to(pick_device(device))
 
 

@@ -24,6 +24,7 @@ SEEN = {  # a part of the weights' name, and what they have seen then
     "openai": "400 million pictures and their captions",
     "laion": "LAION's pictures and their captions",
     "datacomp": "DataComp's pictures and their captions",
+    "webli": "WebLI's pictures and their captions",
     "swag": "3.6 billion pictures and their hashtags",
     "lvd142m": "142 million pictures, no labels",
     "dino": "ImageNet-1k, no labels",
@@ -77,7 +78,7 @@ class Foreign(nn.Module):
             with torch.no_grad():
                 first = self.eval().encoded(self.look(torch.zeros(1, len(self.mean), *self.size)))
         except (RuntimeError, AttributeError, ValueError, TypeError) as error:
-            raise UserError(f"{name} gives neither patch tokens nor a map that could be a target ({error}): choose a ViT or a convnet") from error
+            raise UserError(f"{name} gives neither patch tokens nor a map that could be a target ({error}): choose another network") from error
         self.dim, self.home_grid = first.patches.shape[-1], first.grid
         self.patch_size = self.size[0] // self.home_grid[0]
 
@@ -198,7 +199,7 @@ class Timm(Foreign):
         except RuntimeError as error:
             if more:
                 raise
-            raise no_such("timm", name, timm.list_models(), error) from error
+            raise no_such("timm", name, timm.list_models(), f" ({error})") from error
 
     def look(self, images: Tensor) -> Tensor:
         """Its tokens, or its last map."""
@@ -226,10 +227,10 @@ class Torchvision(Foreign):
     def __init__(self, name: str):
         from torchvision import models
 
-        try:
-            model, weights = models.get_model(name, weights=None), models.get_model_weights(name).DEFAULT
-        except ValueError as error:
-            raise no_such("torchvision", name, models.list_models(), error) from error
+        known = models.list_models(models)  # those for whole images: a detector would fetch its backbone
+        if name not in known:
+            raise no_such("torchvision", name, known)
+        model, weights = models.get_model(name, weights=None), models.get_model_weights(name).DEFAULT
         way = weights.transforms()
         self.prefix = 1 if hasattr(model, "class_token") else 0
         self.channels_last = hasattr(model, "permute")  # a Swin
@@ -278,10 +279,10 @@ def is_clip(name: str) -> bool:
     return "_clip_" in name and "_ft_" not in name
 
 
-def no_such(library: str, name: str, known: list[str], error: Exception) -> UserError:
+def no_such(library: str, name: str, known: list[str], why: str = "") -> UserError:
     """The error for a network that a library does not have, with the nearest that it has."""
     near = get_close_matches(name, known, n=1, cutoff=0.4)
-    return UserError(f"{library} has no network '{name}' ({error})" + (f": did you mean '{near[0]}'?" if near else ""))
+    return UserError(f"{library} has no network '{name}'{why}" + (f": did you mean '{near[0]}'?" if near else ""))
 
 
 def seen(name: str, library: str, tag: str) -> str:
