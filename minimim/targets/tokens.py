@@ -55,7 +55,8 @@ class Tokens(nn.Module):
         if not self.ready:
             raise UserError("this tokenizer is not fitted yet, and knows no tokens: call method.prepare(images) first, as training does")
         with full_precision(images.device.type):
-            return nearest(self.latents(patchify(images, self.patch_size)), self.codes)
+            patches = patchify(images.to(self.codes.dtype), self.patch_size)  # (B, N, P·P·C)
+            return nearest(self.latents(patches), self.codes)
 
     def fitted(self, counts: Tensor) -> None:
         """Be ready, with codes that were the nearest so many times, (K,)."""
@@ -67,8 +68,8 @@ class Tokens(nn.Module):
         """Random crops of random images, normalised, where the tokenizer is: (count, C, *image_size)."""
         ids = torch.randint(len(data), (count,), generator=generator)
         boxes = crop_boxes(torch.rand(count, 4, generator=generator), CROPS)
-        images = read(data, ids).to(self.codes.device)
-        return render({"image": images}, boxes.to(self.codes.device), self.image_size, boxes[:, :3])["image"]
+        images = {"image": read(data, ids).to(self.codes.device)}
+        return render(images, boxes.to(self.codes.device), self.image_size, boxes[:, :3])["image"].to(self.codes.dtype)
 
 
 class KMeansTokens(Tokens):
