@@ -44,6 +44,7 @@ class AttentionMasking(nn.Module):
     """
 
     want = ("attention",)
+    uneven = True  # some samples hide nothing
 
     def __init__(self, ratio: tuple[float, float] = (0.1, 0.5), kind: str = "high", chance: float = 0.5, hint: float = 0.1):
         super().__init__()
