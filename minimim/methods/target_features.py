@@ -53,8 +53,9 @@ def msn(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 
     """Masked Siamese Networks (Assran et al., arXiv 2204.07141): CLS of a view with patches dropped, and of small focal views, is
     assigned to prototypes as the teacher's CLS of another, whole view is, and all prototypes are to be used.
 
-    mask_ratio: of the one large view; focal views are not masked. prototypes: by default 1024 as in the paper for small and above, 256
-    below; student and teacher own them together. focal: how many, by default 10 as in the paper, 4 for sizes below small. The teacher's
+    mask_ratio: of the one large view; focal views are not masked. prototypes: by default 1024 as in the paper for small and above, 64
+    below, as Sinkhorn shares a batch out among all of them, and more prototypes than images make every target flat; student and
+    teacher own them together. focal: how many, by default 10 as in the paper, 4 for sizes below small. The teacher's
     assignment is sharpened and then shared out by Sinkhorn; me_max_weight: of the entropy of the mean over all of the student's views.
     The teacher's batch norms take their own batch. Differs: places are dropped for each image by itself, not for the batch; each focal
     view is a batch of its own for batch norm, not all ten together; momentum climbs along a cosine; prototypes decay with the rest;
@@ -64,7 +65,7 @@ def msn(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 
     large = encoder.dim >= 384
     hidden, out = (2048, 256) if large else (512, 64)
     focal = (10 if large else 4) if focal is None else focal
-    shared = Prototypes(prototypes or (1024 if large else 256), out)
+    shared = Prototypes(prototypes or (1024 if large else 64), out)
     head = PrototypeProjection(ProjectionHead(encoder.dim, (hidden, hidden), out, activation="gelu"), shared)
     crops = {"large": 2, "small": focal, "large_scale": crop_scale, "small_scale": focal_scale}
     return Method(
