@@ -45,7 +45,7 @@ class PairedViews(nn.Module):
         same = [None if self.differ == "crop" else 0]
         if not self.training:
             view = [normalized(inputs)]
-            whole = crop_boxes(first.new_zeros(len(first), 4, dtype=torch.float32), None).unsqueeze(0)  # (1, B, 4)
+            whole = crop_boxes(torch.zeros(len(first), 4, device=first.device), None).unsqueeze(0)  # (1, B, 4)
             return Views(view, view, view, whole, same=same)
         mine, theirs = self.boxes(len(first), generator, first.device)  # (B, 4) each
         student = self.render(inputs, mine, self.student, generator)

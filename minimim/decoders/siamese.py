@@ -70,7 +70,8 @@ class ViewPredictor(nn.Module):
         if "cls" in own:
             context = torch.cat([own["cls"].unsqueeze(1).to(context.dtype), context], dim=1)  # (B, 1+K, D'): CLS stands nowhere
         this, other = whole_boxes(batch, context.device) if boxes is None else boxes
-        asked = self.mask_token + self.place(relative_positions(dim, encoded.grid, this, other))  # (B, N, D')
+        places = relative_positions(dim, encoded.grid, this, other).to(self.mask_token.dtype)  # (B, N, 2·D')
+        asked = self.mask_token + self.place(places)  # (B, N, D')
         x = torch.cat([context, asked.to(context.dtype)], dim=1)  # (B, [1+] K+N, D')
         for block in self.blocks:
             x = block(x)
