@@ -2,8 +2,6 @@
 
 from dataclasses import asdict, dataclass, field
 
-import torch
-
 from minimim.commands.pretrain import chosen
 from minimim.commands.probe import labelled, origin, ready, source, write_json
 from minimim.config import option
@@ -11,7 +9,7 @@ from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate import FinetuneConfig, finetune
 from minimim.evaluate.features import image_size
-from minimim.methods import create
+from minimim.methods import anew
 from minimim.processes import rank
 from minimim.train import settled
 from minimim.train.loop import plan
@@ -49,8 +47,7 @@ class Finetune:
         method = ready(self, config.device)
         train, test = labelled(self, base, method, config.seed, crops=config.crop < 1)
         if self.scratch:
-            torch.manual_seed(mix(config.seed))
-            method = create(**method.spec)
+            method = anew(method, mix(config.seed))
         if first:
             print(plan(len(train), settled(config, batch_size=min(config.batch_size, len(train)))), flush=True)
         score = finetune(method.encoder, train, test, config, out=self.out or None, resume=self.resume)

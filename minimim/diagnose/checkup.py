@@ -1,7 +1,5 @@
 """Every question at once."""
 
-import torch
-
 from minimim.data.beside import beside
 from minimim.diagnose.features import collapse, head_output, mismatch
 from minimim.diagnose.leaks import leak
@@ -11,7 +9,7 @@ from minimim.diagnose.verdict import Verdict
 from minimim.evaluate.compare import floors
 from minimim.evaluate.features import extract
 from minimim.evaluate.regression import place_and_size
-from minimim.methods import create
+from minimim.methods import anew
 
 
 def checkup(method, train, test, history: list[dict] | None = None) -> list[Verdict]:
@@ -21,7 +19,7 @@ def checkup(method, train, test, history: list[dict] | None = None) -> list[Verd
     """
     mine = tuple(extract(method.encoder, images) for images in (train, test))
     fresh = floors(method, train, test)["random_init"] if method.spec else None
-    heads = {"head": head_output(method, test), "random_head": head_output(untrained(method), test)} if method.spec else {}
+    heads = {"head": head_output(method, test), "random_head": head_output(anew(method), test)} if method.spec else {}
     found = [collapse(mine[1].x, random=fresh[1].x if fresh else None, **heads)]
     if fresh and train.labels is not None:
         boxed = "box" in train.truth and "box" in test.truth
@@ -35,10 +33,3 @@ def checkup(method, train, test, history: list[dict] | None = None) -> list[Verd
 def known(data, count: int, needs) -> dict:
     """The first images, with what a method needs to know of them."""
     return {"image": data.images[:count]} | {name: beside(data, name)[:count] for name in needs}
-
-
-def untrained(method):
-    """The same method with fresh weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return create(**method.spec).to(next(method.parameters()).device)

@@ -63,8 +63,4 @@ class TokenViT(ViT):
 
     def encode_ids(self, ids: Tensor, mask: Mask | None, grid: tuple[int, int]) -> Encoded:
         """Encode tokens, (B, N), as `forward` does images."""
-        x = self.embed_ids(ids, mask, grid)
-        for block in self.blocks:
-            x = block(x)
-        encoded = self.split(self.norm(x))
-        return Encoded(encoded.patches, encoded.cls, grid=grid)
+        return self.read(self.embed_ids(ids, mask, grid), grid)

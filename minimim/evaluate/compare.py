@@ -9,7 +9,7 @@ from minimim.evaluate.knn import knn
 from minimim.evaluate.probe import linear_probe
 from minimim.evaluate.score import Score
 from minimim.evaluate.spectrum import effective_rank
-from minimim.methods import Method, create
+from minimim.methods import Method, anew
 
 Scores = dict[str, dict[str, Score]]  # {"linear_probe": {"pretrained": …, "random_init": …}, "knn": {…}}
 
@@ -31,7 +31,7 @@ def workplace(module: nn.Module) -> torch.device:
 def floors(method: Method, train, test, *, layer=-1, pool="mean", seed: int = 0, workers: int | None = None) -> dict:
     """Features that nothing was learnt for: {"random_init": (train, test), "raw_pixels": (train, test)}.
 
-    The random encoder is the method's own, as `create` makes it, from this seed; the pixels are at most 32 a side, as
+    The random encoder is the method's own, as `anew` makes it, from this seed; the pixels are at most 32 a side, as
     `raw_pixels` has them. Raises UserError for a method that was put together by hand.
     """
     if method.spec is None:
@@ -39,9 +39,7 @@ def floors(method: Method, train, test, *, layer=-1, pool="mean", seed: int = 0,
             "a method that was put together by hand cannot be made anew for the random floor: "
             "compare it with_floors=False, and extract the features of a fresh encoder of your own"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = create(**method.spec).encoder.to(next(method.parameters()).device)
+    fresh = anew(method, seed).encoder
     return {
         "random_init": tuple(extract(fresh, images, layer=layer, pool=pool, workers=workers) for images in (train, test)),
         "raw_pixels": tuple(raw_pixels(images, workers=workers) for images in (train, test)),

@@ -17,7 +17,7 @@ from minimim.evaluate.attentive import standard_tokens
 from minimim.evaluate.compare import workplace
 from minimim.evaluate.features import Features, check_alike, extract
 from minimim.evaluate.score import Score
-from minimim.methods import Method, create
+from minimim.methods import Method, anew
 from minimim.patches import patchify
 from minimim.train.schedule import cosine
 
@@ -76,10 +76,7 @@ def compare_segmentation(method: Method, train, test, *, with_floors=True, layer
     if with_floors:
         if method.spec is None:
             raise UserError("a method that was put together by hand cannot be made anew for the random floor: compare it with_floors=False")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            fresh = create(**method.spec).encoder.to(next(method.parameters()).device)
-        pairs["random_init"] = tokens_of(fresh, train, test, layer, workers)
+        pairs["random_init"] = tokens_of(anew(method, seed).encoder, train, test, layer, workers)
         pairs["raw_pixels"] = tuple(patch_pixels(images, method.encoder.patch_size, workers=workers) for images in (train, test))
     names = class_names(train)
     more = {"ignore": names.index("void") if "void" in names else None, "names": names, "seed": seed, "device": workplace(method), **how}

@@ -19,8 +19,8 @@ from minimim.methods import (  # noqa: F401 — their recipes are entered
     target_features,
 )
 from minimim.methods.method import Method, Output, joint_embedding, reconstruction
-from minimim.methods.registry import RECIPES, SECTIONS, create, kinds, names, options, recipe
+from minimim.methods.registry import RECIPES, SECTIONS, anew, create, kinds, names, options, recipe
 from minimim.methods.teacher import Seen, Teacher
 
-__all__ = ["RECIPES", "SECTIONS", "Method", "Output", "Seen", "Teacher", "create", "joint_embedding", "kinds", "names", "options"]
+__all__ = ["RECIPES", "SECTIONS", "Method", "Output", "Seen", "Teacher", "anew", "create", "joint_embedding", "kinds", "names", "options"]
 __all__ += ["recipe", "reconstruction"]

@@ -5,6 +5,8 @@ import types
 import typing
 from collections.abc import Callable
 
+import torch
+
 from minimim.errors import UserError, unknown
 from minimim.methods.method import Method
 
@@ -88,6 +90,17 @@ def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int
     method.spec = {"name": name, "image_size": image_size, "patch_size": patch_size, "size": size, **more, **resolved}
     method.encoder.spec = method.spec
     return method
+
+
+def anew(method: Method, seed: int = 0) -> Method:
+    """The same method with other weights, drawn from a seed, where the method is: the floor under what it has learnt. Parts that are
+    fitted before training, such as a tokenizer, stay as the method has them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = create(**method.spec)
+    for name, part in method.parts("prepare"):
+        fresh.get_submodule(name).load_state_dict(part.state_dict())
+    return fresh.to(next(method.parameters()).device)
 
 
 def alternatives(kind) -> tuple:

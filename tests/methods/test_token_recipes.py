@@ -13,9 +13,10 @@ import minimim
 from minimim.data.views import denormalize, normalize
 from minimim.encoders import Encoded
 from minimim.errors import UserError
+from minimim.evaluate.compare import floors
 from minimim.masking import Mask
 from minimim.masking.variable import VariableMasking
-from minimim.methods import create
+from minimim.methods import anew, create
 from minimim.methods.mage import gumbel, sample
 from minimim.patches import patchify, unpatchify
 from minimim.targets.handmade import HOG
@@ -320,3 +321,15 @@ def test_pictures_need_tokens_and_whole_numbers():
             sample(ready("mage"), n, steps)
     with pytest.raises(UserError, match="from 0 to below 1, not 1.5"):
         create("mage", smoothing=1.5)
+
+
+def test_the_floor_under_a_token_encoder_reads_the_same_tokens_with_other_weights():
+    method, data = ready("mage"), toy()
+    fresh = anew(method, seed=3)
+    assert torch.equal(fresh.target.ids(normalize(data.images)), method.target.ids(normalize(data.images)))
+    assert not torch.equal(fresh.encoder.pos_embed, method.encoder.pos_embed)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = create(**method.spec).encoder.pos_embed
+    assert torch.equal(fresh.encoder.pos_embed, expected)
+    assert floors(method, data, data)["random_init"][0].x.shape == (24, 128)
