@@ -28,9 +28,11 @@ class FrozenFeatures(nn.Module):
 
 
 def on_grid(tokens: Tensor, grid: tuple[int, int], other: tuple[int, int]) -> Tensor:
-    """Tokens of one grid on another one, bilinearly, each new token the mean of its area where there are fewer:
+    """Tokens of one grid on another one: the mean over each new place where there are fewer, bilinearly where there are more:
     (B, rows·cols, T) → (B, rows'·cols', T)."""
     if tuple(grid) == tuple(other):
         return tokens
     plane = tokens.float().transpose(1, 2).unflatten(2, grid)  # (B, T, rows, cols)
-    return F.interpolate(plane, other, mode="bilinear", antialias=True).flatten(2).transpose(1, 2)
+    fewer = other[0] <= grid[0] and other[1] <= grid[1]
+    plane = F.interpolate(plane, other, mode="area") if fewer else F.interpolate(plane, other, mode="bilinear", align_corners=False)
+    return plane.flatten(2).transpose(1, 2)
