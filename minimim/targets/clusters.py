@@ -18,6 +18,7 @@ def sinkhorn(scores: Tensor, temperature: float = 0.05, iterations: int = 3, *, 
     away whole. Rows sum to one; columns to rows / K, the closer the more iterations (Cuturi, arXiv 1306.0895; SwAV, 2006.09882).
     by_place: one such problem for each of the N places, over the images alone, so that no prototype comes to stand for a place
     (CAPI, arXiv 2502.08769); or one for all places together. Worked out in logarithms, in fp32 at least.
+    Differs: nothing is added to the divisors, where CAPI's code adds 1e-8, so that a row far below all others is shared out too.
     """
     rows = scores if by_place else scores.flatten(0, -2)  # (B, N, K) or (rows, K)
     logs = rows.to(torch.promote_types(rows.dtype, torch.float32)) / temperature
