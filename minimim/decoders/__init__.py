@@ -9,6 +9,7 @@ from minimim.decoders.cross import CrossDecoder, MixedCrossDecoder, Predictor
 from minimim.decoders.heads import ClusterHead, LinearDecoder, PrototypeHead, TokenHead
 from minimim.decoders.projection import ProjectionHead, PrototypeProjection, Prototypes, projector
 from minimim.decoders.together import Together
+from minimim.decoders.tokens import TokenDecoder
 from minimim.decoders.transformer import TransformerDecoder
 from minimim.decoders.unet import UNetDecoder
 from minimim.encoders.encoded import Streams
@@ -16,3 +17,4 @@ from minimim.encoders.encoded import Streams
 __all__ = ["ClusterHead", "CrossDecoder", "LinearDecoder", "MixedCrossDecoder", "Predictor", "PrototypeHead", "Streams", "Together"]
 __all__ += ["TokenHead", "TransformerDecoder", "UNetDecoder"]
 __all__ += ["ProjectionHead", "PrototypeProjection", "Prototypes", "projector"]
+__all__ += ["TokenDecoder"]

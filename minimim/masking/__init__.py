@@ -10,7 +10,9 @@ from minimim.masking.mask import Mask, mask_by_noise, visible_count
 from minimim.masking.noise import ColourMasking
 from minimim.masking.random import GridMasking, RandomMasking
 from minimim.masking.semantic import SemanticMasking
+from minimim.masking.variable import VariableMasking
 
 __all__ = ["BlockMasking", "GridMasking", "HardestMasking", "Mask", "RandomMasking", "mask_by_noise", "visible_count"]
 __all__ += ["AttentionMasking", "ColourMasking", "InverseBlockMasking", "MultiBlockMasking", "SemanticMasking"]
 __all__ += ["PartlyAskedMasking"]
+__all__ += ["VariableMasking"]
