@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from minimim.decoders import ClusterHead, CrossDecoder, MixedCrossDecoder, Predictor, TokenHead
 from minimim.decoders.cross import CrossAttention
@@ -150,7 +151,8 @@ def test_cls_is_looked_at_where_there_is_one(kind):
 def test_without_blocks_a_cross_decoder_is_a_map_of_position_and_cue():
     encoded, mask = scene(cls=False)
     for cues in (False, True):
-        model = cross(depth=0, cues=cues)
+        model = cross(depth=1, cues=cues)
+        model.blocks = nn.ModuleList()
         got, positions = model(encoded, mask, mask.scored[0])["patch"], model.pos_embed[0]
         for b in range(3):
             seen = mask.visible_ids[b].tolist()
@@ -196,7 +198,7 @@ def test_a_head_before_the_decoder_says_what_it_made_of_the_visible_patches():
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("before.")})
     handed = Encoded(latents["patch"], latents["cls"], grid=GRID)
     torch.testing.assert_close(plain(handed, mask)["patch"], answer["patch"])
-    assert all(layer.bias is None for layer in head.mlp if isinstance(layer, torch.nn.Linear))
+    assert all(layer.bias is None for layer in head.mlp if isinstance(layer, nn.Linear))
     fresh = TokenHead(D, hidden_dim=12).double()(encoded)["patch"]
     torch.testing.assert_close(fresh.mean(-1), torch.zeros(3, 3).double(), atol=1e-6, rtol=0)  # a norm comes last
 
@@ -208,6 +210,12 @@ def test_cluster_scores_are_cosines_times_a_learnt_length():
     with torch.no_grad():
         head.length.mul_(3)
     torch.testing.assert_close(head(x), 3 * F.cosine_similarity(x.unsqueeze(2), head.weight, dim=-1))
+
+
+@pytest.mark.parametrize("make", [cross, mixed, predictor])
+def test_without_blocks_a_predictor_would_see_nothing(make):
+    with pytest.raises(UserError, match="one block or more, or its mask tokens would see nothing, not 0"):
+        make(depth=0)
 
 
 @pytest.mark.parametrize("patches, asked, expected", [(196, 0.25, 49), (196, 0.75, 147), (64, 0.25, 16), (16, 0.25, 4), (16, 0.01, 1)])

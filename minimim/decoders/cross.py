@@ -57,10 +57,13 @@ class CrossBlock(nn.Module):
 
 
 class Asked(nn.Module):
-    """What both predictors have: a mask token, positions of the grid, and answers that go back to their places."""
+    """What all predictors have: a mask token, positions of the grid, and answers that go back to their places. Raises UserError for
+    one without blocks."""
 
-    def __init__(self, target_dim: int, grid, dim: int, pred: nn.Module | None = None):
+    def __init__(self, target_dim: int, grid, dim: int, depth: int, pred: nn.Module | None = None):
         super().__init__()
+        if depth < 1:
+            raise UserError(f"a predictor has one block or more, or its mask tokens would see nothing, not {depth}")
         self.home_grid = grid
         self.mask_token = nn.Parameter(torch.empty(1, 1, dim))
         self.pos_embed = nn.Parameter(sincos_positions(dim, grid).unsqueeze(0), requires_grad=False)  # (1, N, D')
@@ -95,12 +98,12 @@ class CrossDecoder(Asked):
     self_attention: whether the mask tokens also look at one another; without, each is answered as if it were asked alone.
     cues: begin each mask token with a mean of what was seen, weighted by how alike the positions are (Latent MIM).
     before: a head on the latents, of which the answers are made; what it says is the stream "visible", (B, K, D). pred: in
-    place of the linear map to the target.
+    place of the linear map to the target. Raises UserError for a decoder without blocks.
     """
 
     def __init__(self, encoder_dim, target_dim, grid, *, dim=512, depth=8, heads=16, self_attention=False, cues=False,
                  before: nn.Module | None = None, pred: nn.Module | None = None):  # fmt: skip
-        super().__init__(target_dim, grid, dim, pred)
+        super().__init__(target_dim, grid, dim, depth, pred)
         self.embed = nn.Linear(encoder_dim, dim)
         self.cues = cues
         self.blocks = nn.ModuleList(CrossBlock(dim, dim, heads, self_attention) for _ in range(depth))
@@ -139,7 +142,7 @@ class MixedCrossDecoder(Asked):
     want = ("layers",)
 
     def __init__(self, encoder_dim, target_dim, grid, layers, *, dim=512, depth=12, heads=16):
-        super().__init__(target_dim, grid, dim)
+        super().__init__(target_dim, grid, dim, depth)
         self.mix = nn.Parameter(torch.empty(depth, layers))
         self.blocks = nn.ModuleList(CrossBlock(dim, encoder_dim, heads) for _ in range(depth))
         self.apply(initialise)
@@ -173,7 +176,7 @@ class Predictor(Asked):
     """
 
     def __init__(self, encoder_dim, target_dim, grid, *, dim=384, depth=6, heads=12):
-        super().__init__(target_dim, grid, dim)
+        super().__init__(target_dim, grid, dim, depth)
         self.embed = nn.Linear(encoder_dim, dim)
         self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
         self.apply(initialise)

@@ -29,7 +29,8 @@ def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
     block-masked image, when the teacher sees all of it.
 
     layers: how many of the teacher's last blocks are averaged, by default half of them.
-    Differs: fixed sine-cosine positions, no layer scale; the momentum climbs along a cosine, not a line.
+    Differs: fixed sine-cosine positions, no layer scale, no drop path by default (0.25 in the paper's base run); the layers come out of
+    the encoder's last norm before each is normed without weights; the momentum climbs along a cosine, not a line.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
     if layers is not None and layers > encoder.depth:
