@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from helpers import build, raw
+from every_method import SMALL, data
+from helpers import build, generator, raw
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from minimim.config import TrainConfig
-from minimim.data import Images
 from minimim.data.batches import batches
 from minimim.data.views import RandomViews
 from minimim.methods import names
@@ -57,16 +57,18 @@ def waits(work):
 
 
 def stepper(name, device="cpu", **config):
-    """A Stepper of a small method, and images for it."""
+    """A Stepper of a small method."""
     config = TrainConfig(batch_size=4, **config)
-    method = build(name).to(device).train()
+    method = build(name, **SMALL.get(name, {})).to(device).train()
+    method.prepare(data(), generator())
     return Stepper(method, adamw(method, config), config, 10)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", names())
 def test_a_step_of_no_method_waits(name, precision):
-    step, images = stepper(name, clip=1.0), raw()
+    step = stepper(name, clip=1.0)
+    (images,) = batches(data(), 4, stop=1, needs=step.method.needs)
     step.dtype = precision
     step(0, [images])  # the optimiser makes its state in the first one
     assert not waits(lambda: step(1, [images]))
@@ -131,7 +133,7 @@ def test_the_watch_sees_the_way_back():
 def test_on_a_gpu_neither_step_nor_stream_waits(name, resident, monkeypatch):
     monkeypatch.setattr("minimim.data.batches.fits", lambda *_: resident)
     step = stepper(name, device="cuda", clip=1.0)
-    stream = batches(Images(raw(16)), 4, device="cuda")
+    stream = batches(data(), 4, device="cuda", needs=step.method.needs)
     for number in range(3):
         torch.cuda.set_sync_debug_mode("error" if number == 2 else "default")
         try:

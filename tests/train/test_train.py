@@ -570,7 +570,8 @@ def test_a_compiled_run_is_the_same_training_and_compiles_in_its_first_step_alon
     torch._dynamo.reset()
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiling(self, backend=backend))
     monkeypatch.setattr(Method, "after_step", note)
-    plain, compiled = (run(build(name), settings(epochs=2, lr=0.01, compile=on)) for on in (False, True))
+    known = scenes(count=16, image_size=16)  # what any method needs beside images
+    plain, compiled = (run(build(name), settings(epochs=2, lr=0.01, compile=on), known) for on in (False, True))
     losses = [torch.tensor([line["loss"] for line in each.history if "loss" in line]) for each in (plain, compiled)]
     assert len(losses[0]) == 4 and losses[0][0] != losses[0][-1]
     torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-6)
