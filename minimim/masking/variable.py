@@ -1,12 +1,11 @@
 """Masks of which only a part is left out: another ratio in each batch, the same number of tokens to read (MAGE, arXiv 2211.09117)."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from minimim.draws import for_all, uniform
-from minimim.masking.mask import Mask, check_ratio
+from minimim.errors import UserError
+from minimim.masking.mask import Mask, check_ratio, visible_count
 
 
 class VariableMasking(nn.Module):
@@ -15,11 +14,15 @@ class VariableMasking(nn.Module):
     mean, spread: of the normal that the ratio is drawn from, cut off below `dropped` and above 1. dropped: the part of the patches
     that is never fed, all of them hidden; at the other hidden ones the encoder reads mask tokens. So it learns at every ratio up to
     nothing visible, which it needs to make pictures, and costs what half of the patches cost.
+    Raises UserError for parts that are not between 0 and 1, and for a spread that is not above 0.
     """
 
     def __init__(self, mean: float = 0.55, spread: float = 0.25, dropped: float = 0.5):
         super().__init__()
-        check_ratio(dropped)
+        for part in (mean, dropped):
+            check_ratio(part)
+        if spread <= 0:
+            raise UserError(f"the ratios of batches are spread by a number above 0, not {spread}: 0.25 is the paper's")
         self.mean, self.spread, self.dropped = mean, spread, dropped
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
@@ -34,8 +37,8 @@ class VariableMasking(nn.Module):
             chance, noise = noise[0, :1], noise[:, 1:]
         order = noise.argsort(dim=1)  # (B, N): the visible come first, then mask tokens, then what is left out
         rank = order.argsort(dim=1)  # (B, N)
-        count = (self.ratio(chance) * patches).ceil()  # (1,): a tensor, so that nobody waits for it
-        read = patches - math.ceil(self.dropped * patches)
+        read = visible_count(patches, self.dropped)
+        count = (self.ratio(chance) * patches).ceil().clamp(min=patches - read)  # (1,): a tensor, so that nobody waits for it
         return [Mask(rank >= patches - count, dropped=rank >= read, order=order, visible=read)]
 
     def ratio(self, chance: Tensor) -> Tensor:

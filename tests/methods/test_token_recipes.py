@@ -161,6 +161,19 @@ def test_the_ratio_is_that_of_a_normal_cut_off_on_both_sides():
     assert ends[0].item() == pytest.approx(0.5, abs=1e-5) and 0.999 < ends[1] <= 1
 
 
+def test_what_is_dropped_is_hidden_whatever_the_rounding_and_a_ratio_is_between_zero_and_one():
+    for dropped in (0.35, 0.3, 0.55, 0.7):
+        mask = masks(0, grid=(4, 5), mean=0.01, spread=0.001, dropped=dropped)  # the ratio is cut off at what is dropped
+        assert not (mask.dropped & ~mask.hidden).any() and mask.dropped.sum(1).tolist() == [20 - mask.visible] * 5
+    for wrong in ({"mean": 55}, {"dropped": 0.0}):
+        with pytest.raises(UserError, match="between 0 and 1"):
+            VariableMasking(**wrong)
+    with pytest.raises(UserError, match="a number above 0, not 0"):
+        VariableMasking(spread=0)
+    with pytest.raises(UserError, match="nothing visible among 16"):
+        masks(0, dropped=0.97)
+
+
 def test_noise_says_what_is_hidden_when_it_is_given():
     noise = torch.rand(3, 17, generator=generator(), dtype=torch.float64)
     noise[:, 0] = torch.tensor([0.6, 0.0, 0.9])  # the first row's counts, for all
