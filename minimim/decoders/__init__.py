@@ -6,8 +6,10 @@ wants "boxes" is told as a fourth argument where its view was cut, and where the
 """
 
 from minimim.decoders.cross import CrossDecoder, MixedCrossDecoder, Predictor
+from minimim.decoders.features import FeatureDecoder
 from minimim.decoders.heads import ClusterHead, LinearDecoder, PrototypeHead, TokenHead
 from minimim.decoders.projection import ProjectionHead, PrototypeProjection, Prototypes, projector
+from minimim.decoders.siamese import BlockProjector, ViewPredictor
 from minimim.decoders.together import Together
 from minimim.decoders.tokens import TokenDecoder
 from minimim.decoders.transformer import TransformerDecoder
@@ -18,3 +20,4 @@ __all__ = ["ClusterHead", "CrossDecoder", "LinearDecoder", "MixedCrossDecoder", 
 __all__ += ["TokenHead", "TransformerDecoder", "UNetDecoder"]
 __all__ += ["ProjectionHead", "PrototypeProjection", "Prototypes", "projector"]
 __all__ += ["TokenDecoder"]
+__all__ += ["BlockProjector", "FeatureDecoder", "ViewPredictor"]

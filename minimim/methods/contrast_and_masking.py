@@ -13,7 +13,7 @@ from minimim.methods.masking_strategy import default_unit
 from minimim.methods.method import Method
 from minimim.methods.registry import recipe
 from minimim.methods.teacher import Teacher
-from minimim.targets.answers import HeadAnswers
+from minimim.targets import HeadAnswers
 
 
 @recipe(section="3.11", paper="2205.09616")

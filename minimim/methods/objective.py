@@ -5,8 +5,7 @@ from functools import partial
 from minimim.config import TrainConfig
 from minimim.data.colour import Colour
 from minimim.data.pairs import PairedViews
-from minimim.decoders import ProjectionHead, Together, TransformerDecoder, projector
-from minimim.decoders.features import FeatureDecoder
+from minimim.decoders import FeatureDecoder, ProjectionHead, Together, TransformerDecoder, projector
 from minimim.losses import Term, info_nce, l2, uniformity
 from minimim.masking import RandomMasking
 from minimim.methods.bases import decoder_sizes, mae_parts
@@ -14,8 +13,7 @@ from minimim.methods.masking_strategy import default_unit
 from minimim.methods.method import Method
 from minimim.methods.registry import recipe
 from minimim.methods.teacher import Teacher
-from minimim.targets import Pixels, SeveralTargets
-from minimim.targets.answers import HeadAnswers
+from minimim.targets import HeadAnswers, Pixels, SeveralTargets
 
 
 @recipe(section="3.3", paper="2207.13532")

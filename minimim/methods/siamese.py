@@ -5,15 +5,14 @@ from functools import partial
 from minimim.config import TrainConfig
 from minimim.data.colour import Colour
 from minimim.data.pairs import PairedViews
-from minimim.decoders.siamese import BlockProjector, ViewPredictor
+from minimim.decoders import BlockProjector, ViewPredictor
 from minimim.encoders import ViT
-from minimim.losses.term import Term
-from minimim.losses.unigrad import unigrad
+from minimim.losses import Term, unigrad
 from minimim.masking import BlockMasking
 from minimim.methods.method import Method
 from minimim.methods.registry import recipe
 from minimim.methods.teacher import Teacher
-from minimim.targets.answers import HeadAnswers
+from minimim.targets import HeadAnswers
 
 
 @recipe(section="beyond", paper="2206.01204")

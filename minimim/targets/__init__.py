@@ -1,5 +1,6 @@
 """What is predicted: modules with one call, (content, teacher, mask, progress) → streams."""
 
+from minimim.targets.answers import HeadAnswers
 from minimim.targets.clusters import OnlineClusters, sinkhorn
 from minimim.targets.handmade import HOG
 from minimim.targets.latents import HiddenLatents, LastLayer
@@ -12,3 +13,4 @@ from minimim.targets.vq import VQTokens
 __all__ = ["CentredPrototypes", "LayerMean", "Pixels", "SeveralTargets", "sinkhorn"]
 __all__ += ["HiddenLatents", "LastLayer", "OnlineClusters"]
 __all__ += ["HOG", "KMeansTokens", "VQTokens"]
+__all__ += ["HeadAnswers"]
