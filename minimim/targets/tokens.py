@@ -69,7 +69,7 @@ class Tokens(nn.Module):
         ids = torch.randint(len(data), (count,), generator=generator)
         boxes = crop_boxes(torch.rand(count, 4, generator=generator), CROPS)
         images = {"image": read(data, ids).to(self.codes.device)}
-        return render(images, boxes.to(self.codes.device), self.image_size, boxes[:, :3])["image"].to(self.codes.dtype)
+        return render(images, boxes.to(self.codes.device), self.image_size, None)["image"].to(self.codes.dtype)
 
 
 class KMeansTokens(Tokens):
