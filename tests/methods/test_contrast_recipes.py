@@ -306,6 +306,12 @@ def test_a_unet_is_halved_down_to_4_pixels_or_7_of_224():
     assert len(UNet((64, 64), 3, 4).down) == 5 and UNet((224, 224), 3, 4, width=8).coarsest == (7, 7)
 
 
+def test_adios_projector_has_one_hidden_layer_and_batch_norm_only_where_it_is_asked():
+    kinds = {norm: [type(layer) for layer in adios(batch_norm=norm).decoder.mlp] for norm in (True, False)}
+    assert kinds == {True: [nn.Linear, BatchNorm, nn.ReLU, nn.Linear], False: [nn.Linear, nn.ReLU, nn.Linear]}
+    assert adios(batch_norm=False).whole_batch == ["nt_xent"]
+
+
 # All three
 
 
