@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from minimim import data, evaluate, methods
 from minimim.data.batches import batches
+from minimim.data.beside import beside
 from minimim.diagnose import effective_rank, feature_spread
 from minimim.draws import mix
 from minimim.errors import UserError
@@ -35,6 +36,7 @@ SIZE = {"patch_size": 4, "size": "micro"}
 RATES = (None, 2e-3, 8e-3)  # None is the recipe's own
 STEPS, BATCH = 600, 64
 IMAGES, LABELLED, JUDGED = 10_000, 5_000, 2_000  # seen in pretraining; with labels for the probes; to choose a rate by
+SEGMENTED = 1_000  # of those with labels, for the segmentation probe
 COLUMNS = ["data", "method", "section", "seed", "stage", "steps", "lr", "chosen_by", "linear", "linear_se", "random_linear", "random_se", "knn", "shots20", "shots20_sd", "miou", "miou_se", "place_r2", "effective_rank", "spread", "loss_first", "loss_last", "seconds", "gflops_a_step", "teacher", "machine", "torch"]
 
 
@@ -42,7 +44,7 @@ class Images:
     """The parts of a data set that the benchmark uses: seen without labels, labelled, judged by, tested by."""
 
     def __init__(self, name: str, smoke: bool):
-        count, labelled, judged, tested = (256, 128, 64, 64) if smoke else (IMAGES, LABELLED, JUDGED, None)
+        count, labelled, judged, tested = (320, 300, 64, 64) if smoke else (IMAGES, LABELLED, JUDGED, None)
         whole = data.load(name, count=count + judged) if name == "scenes" else data.load(name)
         test = data.load(name, "test", **({"count": tested or 4000} if name == "scenes" else {}))
         self.name, self.test = name, test.take(slice(0, tested)) if tested else test
@@ -87,7 +89,7 @@ def linear(encoder, fit, test):
     return evaluate.linear_probe(*(evaluate.extract(encoder, part) for part in (fit, test)))
 
 
-def measured(pair, tokens, images: Images) -> dict:
+def measured(pair, encoder, images: Images) -> dict:
     """Every probe of one pair of features (labelled, test), and of an encoder's patches where there are some."""
     probe, shots = evaluate.linear_probe(*pair), evaluate.low_shot(*pair, shots=(20,))[20]
     row = {"linear": probe.value, "linear_se": probe.stderr, "knn": evaluate.knn(*pair).value, "shots20": shots.value, "shots20_sd": shots.details["spread"]}
@@ -95,17 +97,17 @@ def measured(pair, tokens, images: Images) -> dict:
     if "box" in images.test.truth:
         where = [evaluate.place_and_size(part) for part in (images.labelled, images.test)]
         row["place_r2"] = evaluate.regression_probe(pair[0], where[0], pair[1], where[1]).value
-    if tokens is not None and "segmentation" in images.test.truth:
-        score = evaluate.segmentation_probe(tokens, images.labelled, images.test)
+    if encoder is not None and "segmentation" in images.test.truth:
+        fit, test = images.labelled.take(slice(0, SEGMENTED)), images.test
+        patches, there = (evaluate.extract(encoder, part, pool="patches") for part in (fit, test))
+        score = evaluate.segmentation_probe(patches, beside(fit, "segmentation"), there, beside(test, "segmentation"))
         row |= {"miou": score.value, "miou_se": score.stderr}
     return row
 
 
 def fresh(method, seed: int):
     """The same encoder with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed))
-        return methods.create(**method.spec).encoder.to(next(method.parameters()).device).eval()
+    return methods.anew(method, mix(seed)).encoder.eval()
 
 
 def gflops(method, images: Images) -> float:

@@ -1,0 +1,64 @@
+"""benchmarks/methods.py: each run is a line, none is made twice, what does not learn is run longer, what is missing is called so."""
+
+import csv
+import sys
+
+import pytest
+from helpers import TOP
+
+from minimim.methods import names
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(TOP / "benchmarks")
+    monkeypatch.delitem(sys.modules, "methods", raising=False)
+    import methods as bench
+
+    yield bench
+    sys.modules.pop("methods", None)
+
+
+def go(bench, monkeypatch, out, *words):
+    monkeypatch.setattr(sys, "argv", ["methods.py", "--smoke", "--device", "cpu", "--out", str(out), *words])
+    bench.main()
+    with (out / "methods-cpu.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_method_is_tried_run_and_run_longer_and_nothing_is_done_again(bench, monkeypatch, tmp_path, capsys):
+    calls = []
+    whole = bench.pretrain
+    monkeypatch.setattr(bench, "pretrain", lambda name, images, seed, steps, lr, device: calls.append((steps, lr)) or whole(name, images, seed, steps, lr, device))
+    rows = go(bench, monkeypatch, tmp_path, "--methods", "umae")
+    mine = [row for row in rows if row["method"] == "umae"]
+    assert [row["stage"] for row in mine] == ["try", "try", "try", "whole", "again"]  # four steps teach nothing
+    assert [steps for steps, _ in calls] == [2, 2, 2, 4, 16]
+    best = max(mine[:3], key=lambda row: float(row["chosen_by"]))
+    assert {float(row["lr"]) for row in mine[:3]} == {1.5e-4, 2e-3, 8e-3} and {row["lr"] for row in mine[3:]} == {best["lr"]}
+    last = mine[-1]
+    for column in ("linear", "random_linear", "knn", "shots20", "miou", "place_r2", "effective_rank", "spread", "gflops_a_step", "seconds"):
+        assert float(last[column]) == float(last[column]), column
+    assert {row["method"] for row in rows if row["stage"] == "floor"} == {"raw pixels", "random init", "eva's teacher"}
+    told = capsys.readouterr().out
+    assert sum("| missing |" in line for line in told.splitlines()) == len(names()) - 1 and (tmp_path / "methods-cpu.png").stat().st_size > 10_000
+    again = go(bench, monkeypatch, tmp_path, "--methods", "umae")
+    assert again == rows and len(calls) == 5
+
+
+def test_a_run_counts_as_learnt_two_standard_errors_above_its_own_random_weights(bench):
+    row = {"linear_se": "0.006", "random_se": "0.008", "random_linear": "0.300"}
+    assert bench.learnt(row | {"linear": "0.321"}) and not bench.learnt(row | {"linear": "0.319"})
+
+
+def test_a_table_takes_the_longer_run_and_shows_the_spread_of_seeds(bench):
+    from methods_table import last_runs, table
+
+    row = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "linear_se": "0.01", "steps": "600"}
+    longer = row | {"stage": "again", "linear": "0.6", "steps": "2400"}
+    assert last_runs([row, longer], "mae") == last_runs([longer, row], "mae") == [longer]
+    other = row | {"seed": "1", "linear": "0.5"}
+    (line,) = (text for text in table([longer, other]).splitlines() if "| mae |" in text)
+    assert "0.550 ± 0.071" in line and "| 2400 |" in line
