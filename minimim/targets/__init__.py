@@ -1,6 +1,7 @@
 """What is predicted: modules with one call, (content, teacher, mask, progress) → streams."""
 
 from minimim.targets.answers import HeadAnswers
+from minimim.targets.balanced import BalancedPrototypes
 from minimim.targets.clusters import OnlineClusters, sinkhorn
 from minimim.targets.handmade import HOG
 from minimim.targets.latents import HiddenLatents, LastLayer
@@ -14,3 +15,4 @@ __all__ = ["CentredPrototypes", "LayerMean", "Pixels", "SeveralTargets", "sinkho
 __all__ += ["HiddenLatents", "LastLayer", "OnlineClusters"]
 __all__ += ["HOG", "KMeansTokens", "VQTokens"]
 __all__ += ["HeadAnswers"]
+__all__ += ["BalancedPrototypes"]
