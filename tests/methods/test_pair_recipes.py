@@ -9,6 +9,7 @@ from helpers import N, build, calls, generator, images, raw
 from torch import nn
 from torch.testing import assert_close
 
+from minimim.data.colour import Colour
 from minimim.data.views import normalize
 from minimim.decoders import ProjectionHead
 from minimim.masking import BlockMasking, RandomMasking
@@ -65,6 +66,18 @@ def test_the_teacher_is_an_average_without_a_predictor_that_normalises_by_its_ow
         kept = [p.clone() for p in own]
         method.after_step(1.0)  # constant: it still moves at the end
         assert any(not torch.equal(p, q) for p, q in zip(own, kept, strict=True))
+
+
+def test_who_sees_which_colours_and_what_else_differs_is_what_the_papers_code_does():
+    strong, weak = (0.4, 0.4, 0.4, 0.1), (0.4, 0.4, 0.2, 0.1)
+    expected = {
+        "cmae": ("shift", (0.2, 1.0), None, Colour(strong, 0.8, 0.2, 0.5, 0.0)),
+        "conmim": ("colour", (0.08, 1.0), None, Colour(weak, 0.8, 0.2, 0.1, 0.2)),
+        "siameseim": ("crop", (0.08, 1.0), Colour(weak, 0.8, 0.2, 1.0, 0.0), Colour(weak, 0.8, 0.2, 0.1, 0.2)),
+    }
+    for name, views in expected.items():
+        made = create(name, image_size=16).views
+        assert (made.differ, made.scale, made.student, made.teacher) == views and made.flip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,7 +158,7 @@ def test_conmim_colours_the_teachers_view_and_shows_the_student_the_plain_crop()
     method, _, seen = step("conmim")
     student, teacher = seen["encoder"][0][0][0]["image"], seen["teacher.encoder"][0][0][0]["image"]
     views = method.views
-    views.teacher = None
+    views.student = views.teacher = None
     plain = views({"image": raw()}, generator())
     assert torch.equal(student, plain.student[0]["image"]) and not torch.allclose(teacher, student)
 
