@@ -17,6 +17,8 @@ from minimim.methods.sums import Sums
 from minimim.processes import rank, summed, together, world
 from minimim.targets import sinkhorn
 
+pytestmark = pytest.mark.slow
+
 FIRST, BATCH = 4, 7  # rows of the first process, and of both
 ONE = {  # loss of one answer an image, against a second one or alone
     "info_nce": partial(info_nce, temperature=0.3),
