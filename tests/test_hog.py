@@ -57,7 +57,7 @@ def slow(images, size):
 @pytest.mark.parametrize("shape, size", [((2, 3, 16, 8), 4), ((1, 1, 16, 32), 16)])
 def test_hog_is_that_of_a_slow_loop(shape, size):
     images = torch.randn(shape, generator=generator(), dtype=torch.float64)
-    torch.testing.assert_close(hog(images, size), slow(images, size), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(hog(images, size, cells=2), slow(images, size), atol=1e-6, rtol=1e-6)
 
 
 def test_hog_is_that_of_scikit_image_where_both_mean_the_same():
@@ -98,15 +98,17 @@ def test_brightness_and_contrast_of_a_channel_change_nothing():
     torch.testing.assert_close(hog(images * change + 2, 4), hog(images, 4))
 
 
-def test_the_target_is_as_wide_at_every_patch_size_and_is_not_rounded_under_autocast():
+def test_patches_below_eight_pixels_are_one_cell_and_nothing_is_rounded_under_autocast():
     images = torch.randn(1, 3, 32, 32, generator=generator())
-    assert [hog(images, size).shape for size in (4, 8, 16)] == [(1, 64, 108), (1, 16, 108), (1, 4, 108)]
+    assert [hog(images, size).shape for size in (4, 8, 16)] == [(1, 64, 27), (1, 16, 108), (1, 4, 108)]
+    coarse = hog(images, 8, cells=1)  # cells of 8 pixels, wherever patches begin
+    torch.testing.assert_close(hog(images, 16).view(4, 27, 4)[0, :, 0], coarse[0, 0])
     with torch.autocast("cpu", torch.bfloat16):
         rounded = hog(images, 4)
     assert rounded.dtype == torch.float32 and torch.equal(rounded, hog(images, 4))
 
 
 def test_cells_must_divide_the_patch():
-    with pytest.raises(UserError, match="a patch of 7 pixels cannot be cut into 2×2 cells"):
-        HOG(7)
-    assert hog(torch.randn(1, 3, 14, 14), 7, cells=1).shape == (1, 4, 27)
+    with pytest.raises(UserError, match="a patch of 9 pixels cannot be cut into 2×2 cells"):
+        HOG(9)
+    assert hog(torch.randn(1, 3, 14, 14), 7).shape == (1, 4, 27)

@@ -12,24 +12,27 @@ from minimim.targets.handmade import HOG
 
 
 @recipe(section="3.14", paper="2112.09133")
-def maskfeat(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.4, bins: int = 9, cells: int = 2,
+def maskfeat(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.4, bins: int = 9, cells: int | None = None,
              crop_scale: tuple[float, float] = (0.5, 1.0)) -> Method:  # fmt: skip
     """MaskFeat (Wei et al., arXiv 2112.09133): predict histograms of oriented gradients of the hidden patches, from a block-masked
     image. No teacher and no tokenizer: edges, with brightness and contrast taken out.
 
-    bins, cells: of the histograms, as `HOG` explains: directions, and cells along the side of a patch.
+    bins, cells: of the histograms, as `HOG` explains: directions, and cells along the side of a patch, by default the paper's 2, or 1
+    in patches of less than 8 pixels.
     The official head is a LayerNorm and a linear map on an encoder without its last norm; here that norm is the encoder's own, which
     is the same arithmetic. The clip of 0.02 is far below usual gradients, so every step is as long as its learning rate says.
-    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions.
+    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions. On
+    smooth pictures such as `scenes` most gradients are faint, and it stays long at the mean histogram before it learns more.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token")
     patches = encoder.home_grid[0] * encoder.home_grid[1]
+    target = HOG(patch_size, bins=bins, cells=cells)
     return reconstruction(
         views=RandomViews(image_size, scale=crop_scale),
         masking=BlockMasking(mask_ratio, smallest=max(1, round(mask_ratio * patches) // 5)),
         encoder=encoder,
-        decoder=LinearDecoder(encoder.dim, channels * bins * cells**2),
-        target=HOG(patch_size, bins=bins, cells=cells),
+        decoder=LinearDecoder(encoder.dim, channels * bins * target.cells**2),
+        target=target,
         loss=l2,
         defaults=TrainConfig(lr=2e-4, betas=(0.9, 0.999), clip=0.02, warmup=0.1),
     )

@@ -16,16 +16,17 @@ class HOG(nn.Module):
     In each channel of the network's input: Sobel gradients with reflected borders, the direction in one of `bins` bins over half a
     turn (a gradient and its opposite share one), the length as the vote, votes summed over a cell, and each cell's histogram of
     each channel brought to length 1. A cell without gradients is all zeros.
-    cells: cells along the side of a patch. The paper has 8-pixel cells in 16-pixel patches, which is 2; smaller patches keep the 2,
-    so that a 4-pixel patch has cells of 2×2 pixels and the target has 108 numbers at every patch size.
+    cells: cells along the side of a patch. The paper has 8-pixel cells in 16-pixel patches, which is 2, and so have other patches
+    down to 8 pixels; a smaller patch is one cell, since four votes of a cell of 2×2 pixels make no histogram.
     Unlike Dalal and Triggs' HOG, no vote is shared between bins or cells, and no blocks of cells are normalised together.
     Raises UserError for cells that do not divide the patch.
     """
 
     predicts = "hog"
 
-    def __init__(self, patch_size: int, *, bins: int = 9, cells: int = 2):
+    def __init__(self, patch_size: int, *, bins: int = 9, cells: int | None = None):
         super().__init__()
+        cells = cells or (2 if patch_size >= 8 else 1)
         if patch_size % cells:
             raise UserError(
                 f"a patch of {patch_size} pixels cannot be cut into {cells}×{cells} cells for its histograms: "

@@ -46,7 +46,7 @@ def repainted(x, places):
 def test_maskfeat_predicts_histograms_of_the_very_input_at_hidden_patches_alone():
     method, x = build("maskfeat").eval(), normalize(raw())
     output = method(x, generator=generator())
-    assert torch.equal(output.target, HOG(4)({"image": x})["patch"]) and output.target.shape == (4, N, 108)
+    assert torch.equal(output.target, HOG(4)({"image": x})["patch"]) and output.target.shape == (4, N, 27)
     errors = (output.prediction - output.target).square().mean(-1)
     assert output.loss.item() == pytest.approx(mean_over(errors, output.mask), rel=1e-5)
     assert output.mask.sum(1).tolist() == [7] * 4  # 9 of 16 stay visible at 0.4
@@ -72,10 +72,10 @@ def test_maskfeats_head_is_one_norm_and_one_linear_map():
 
 def test_maskfeat_has_the_papers_settings_and_a_sentence_for_patches_without_cells():
     method = create("maskfeat", image_size=224, patch_size=16)
-    assert method.defaults.clip == 0.02 and method.defaults.lr == 2e-4 and method.masking.smallest == 15
+    assert method.decoder.pred.out_features == 108 and method.defaults.clip == 0.02 and method.defaults.lr == 2e-4 and method.masking.smallest == 15
     assert create("maskfeat", bins=6, cells=1, channels=1).decoder.pred.out_features == 6
-    with pytest.raises(UserError, match="a patch of 7 pixels cannot be cut into 2×2 cells"):
-        create("maskfeat", image_size=28, patch_size=7)
+    with pytest.raises(UserError, match="a patch of 9 pixels cannot be cut into 2×2 cells"):
+        create("maskfeat", image_size=27, patch_size=9)
 
 
 # BEiT
