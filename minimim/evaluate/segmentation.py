@@ -28,7 +28,7 @@ IGNORED = -100  # torch's number of a pixel that does not count
 
 def segmentation_probe(
     train: Features, train_maps: Tensor, test: Features, test_maps: Tensor, *,
-    ignore: int | None = None, names=(), grid: tuple[int, int] | None = None, steps=400, lr=0.02, weight_decay=1e-3, seed=0, device="cpu",
+    ignore: int | None = None, names=(), grid: tuple[int, int] | None = None, steps=400, lr=0.05, weight_decay=1e-3, seed=0, device="cpu",
 ) -> Score:  # fmt: skip
     """Mean IoU, 0 to 1, of a linear map of patch tokens, over the classes that the test maps show.
 
