@@ -230,6 +230,15 @@ def test_it_is_compiled_once_for_all_masks():
     assert len(graphs) == 1
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's own, of what will change in tracing
+@torch.no_grad()
+def test_it_is_traced_with_two_images_and_serves_five():
+    encoder = swin(24)  # a first map of 12×12, a last one of 6×6 that is padded
+    served = torch.jit.trace(lambda x: encoder(x).patches, torch.randn(2, 3, 24, 24))
+    x = torch.randn(5, 3, 24, 24)
+    torch.testing.assert_close(served(x), encoder(x).patches)
+
+
 # In SimMIM
 
 

@@ -130,13 +130,13 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, rows, cols, D) → the same."""
-        sides = tuple(x.shape[1:3])
+        sides = tuple(int(side) for side in x.shape[1:3])  # whole numbers, for torch.jit.trace too
         windows = tuple(fitting(side, self.window) for side in sides)
         padding = [-side % window for side, window in zip(sides, windows, strict=True)]
         # A map of one window has nowhere to shift to.
         shifts = [window // 2 * (self.shifted and window < side) for side, window in zip(sides, windows, strict=True)]
         x = F.pad(x, (0, 0, 0, padding[1], 0, padding[0])).roll([-shift for shift in shifts], dims=(1, 2))
-        padded = tuple(x.shape[1:3])
+        padded = tuple(side + more for side, more in zip(sides, padding, strict=True))
         bias = self.bias(windows)  # (heads, T, T)
         if any(padding) or any(shifts):
             region = regions(sides, padded, shifts, x.device)  # (1, rows', cols', 1)
