@@ -11,6 +11,7 @@ from minimim.encoders.convnet import CellNorm, Convolution
 from minimim.encoders.stages import at_scale
 from minimim.errors import UserError
 from minimim.masking import Mask, RandomMasking
+from minimim.norms import BatchNorm
 
 KINDS = ["convnext", "resnet"]
 
@@ -138,19 +139,21 @@ def test_a_cell_norm_is_a_layer_norm_of_what_is_visible():
 
 def test_batch_statistics_are_those_of_visible_cells():
     encoder = convnet("resnet").train()
-    mask = mask_of(encoder)
-    seen = []
-    encoder.stem_norm.register_forward_hook(lambda module, args, output: seen.append((args, output)))
-    before = encoder.stem_norm.running_mean.clone()
-    encoder(images(), mask)
-    (x, active), out = seen[0]
-    visible = x[active].double()
-    assert len(visible) == 3 * 8 * 4  # half of 16 cells, in 2×2 fine ones
-    mean, variance = visible.mean(0), visible.var(0, correction=0)
-    norm = encoder.stem_norm
-    expected = (visible - mean) / (variance + 1e-5).sqrt() * norm.weight + norm.bias
-    torch.testing.assert_close(out[active].double(), expected, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(norm.running_mean.double(), before.double() * 0.9 + 0.1 * mean, atol=1e-5, rtol=1e-4)
+    norms = [module for module in encoder.modules() if isinstance(module, BatchNorm)]
+    before, seen = [norm.running_mean.clone() for norm in norms], []
+    for norm in norms:
+        norm.register_forward_hook(lambda module, args, output: seen.append((module, args, output)))
+    encoder(images(), mask_of(encoder))
+    assert len(norms) == 6 and {id(module) for module, _, _ in seen} == {id(norm) for norm in norms}
+    for norm, (x, active), out in seen:
+        visible = x[active].double()
+        assert len(visible) == 3 * 8 * (x.shape[1] // 4) ** 2  # half of 16 cells
+        mean, variance = visible.mean(0), visible.var(0, correction=0)
+        expected = (visible - mean) / (variance + 1e-5).sqrt() * norm.weight + norm.bias
+        torch.testing.assert_close(out[active].double(), expected, atol=1e-4, rtol=1e-4)
+        assert out[~active].abs().max() == 0
+        was = before[[id(one) for one in norms].index(id(norm))]
+        torch.testing.assert_close(norm.running_mean.double(), was.double() * 0.9 + 0.1 * mean, atol=1e-5, rtol=1e-4)
 
 
 def as_timm(weights):
