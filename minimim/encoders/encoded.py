@@ -4,6 +4,7 @@ An encoder has `dim` (width of what it says), `depth` (its blocks), `patch_size`
 `home_grid` (rows, cols) of the images it was built for, `blocks` (all of them in one row, shallow to deep), and `norm`,
 `pos_embed`, `mask_token` and `cls_token`, each of which may be None. It is called with (inputs, mask, want) and gives an
 Encoded; `grid(inputs)` says how many places images have; `features(images, layer, pool)` is what every evaluation reads.
+Of encoders in stages (Swin, ConvNet) all this is said of the last map; the layers have the width and the grid of their stage.
 """
 
 from collections.abc import Sequence
