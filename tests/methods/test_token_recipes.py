@@ -108,7 +108,8 @@ def test_beits_tokenizer_sees_the_colours_that_the_student_sees():
 def test_a_codebook_is_as_large_as_told_or_as_in_the_paper():
     assert create("beit").target.codebook == 512 and create("beit", size=(384, 1, 6)).target.codebook == 8192
     assert create("mage").target.codebook == 512 and create("mage", size=(384, 1, 6)).target.codebook == 1024
-    assert create("beit", codebook=20).decoder.pred.out_features == 20
+    beit = create("beit", codebook=20)
+    assert beit.decoder.pred.out_features == beit.target.codebook == 20
     with pytest.raises(UserError, match="did you mean 'kmeans'"):
         create("beit", tokenizer="kmean")
 
@@ -291,6 +292,7 @@ def test_fewer_and_fewer_tokens_are_hidden_and_what_was_kept_stays():
     pictures = sample(method, 3, 5, generator())
     counts = [16, *(math.floor(16 * math.cos(math.pi / 2 * step / 5)) for step in range(1, 5))]
     assert [h.sum(1).tolist() for h in hidden] == [[count] * 3 for count in counts]
+    assert not any((later & ~earlier).any() for earlier, later in zip(hidden, hidden[1:], strict=False))  # nothing is hidden again
     for before, after, kept in zip(ids[1:], [*ids[2:], painted[0]], hidden[1:], strict=True):
         assert torch.equal(before[~kept], after[~kept])
     assert torch.equal(pictures, denormalize(paint(painted[0])))
