@@ -187,7 +187,12 @@ def test_each_output_is_made_of_its_own_places_and_of_all_that_was_seen():
     model, x, mask = encoder(), doubled(inputs()), budget()
     decoder = OutputDecoder(128, 5, (4, 4), "depth", THREE, dim=32, depth=1, heads=4).double()
     encoded = model(x, mask)
+    looks = []
+    decoder.cross.register_forward_pre_hook(lambda module, args: looks.append(args))
     assert decoder(encoded, mask)["patch"].shape == (3, 16, 5)
+    places, cls = decoder.row(encoded, mask)
+    torch.testing.assert_close(looks[0][0], decoder.query_norm(places[:, 32:]))  # depth is the third stream
+    torch.testing.assert_close(looks[0][1], decoder.context_norm(torch.cat([cls, take(places, mask.visible_ids)], dim=1)))
     latents = encoded.patches.detach().requires_grad_()
     encoded.patches = latents
     decoder(encoded, mask)["patch"].sum().backward()
