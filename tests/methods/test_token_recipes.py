@@ -3,6 +3,7 @@
 import copy
 import math
 from functools import cache
+from itertools import pairwise
 
 import pytest
 import torch
@@ -292,7 +293,7 @@ def test_fewer_and_fewer_tokens_are_hidden_and_what_was_kept_stays():
     pictures = sample(method, 3, 5, generator())
     counts = [16, *(math.floor(16 * math.cos(math.pi / 2 * step / 5)) for step in range(1, 5))]
     assert [h.sum(1).tolist() for h in hidden] == [[count] * 3 for count in counts]
-    assert not any((later & ~earlier).any() for earlier, later in zip(hidden, hidden[1:], strict=False))  # nothing is hidden again
+    assert not any((later & ~earlier).any() for earlier, later in pairwise(hidden))  # nothing is hidden again
     for before, after, kept in zip(ids[1:], [*ids[2:], painted[0]], hidden[1:], strict=True):
         assert torch.equal(before[~kept], after[~kept])
     assert torch.equal(pictures, denormalize(paint(painted[0])))
