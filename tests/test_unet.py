@@ -66,6 +66,9 @@ def batch_norm(norm, x):
 @pytest.mark.parametrize("norm", KINDS)
 def test_it_is_the_papers_decoder_restated(norm):
     decoder, encoded, mask = unet(norm=norm).train(), maps(), mask_of()
+    with torch.no_grad():
+        for climb in decoder.climbs:
+            climb.norm1.weight.mul_(5)  # so that ReLU6 has something to cut
     x = dense(decoder.fill[0], encoded.maps[1], expand(mask.hidden, 3, 4, 1))
     for number, climb in enumerate(decoder.climbs):
         if number == 1:  # a map is added before the block that doubles it
