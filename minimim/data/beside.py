@@ -24,6 +24,8 @@ def beside(data, name: str):
         raise UserError(f"this method learns from {name}s, and these images have none: {ADVICE[name]}")
     if name == "caption" and not isinstance(found, Tensor):
         return encode(found)
+    if not isinstance(found, Tensor):
+        return found
     if name == "segmentation" and "class" in truth:
         return classes_of_pixels(truth)
     if name == "depth" and "segmentation" in truth and found.dim() == 2:

@@ -28,16 +28,17 @@ BROKEN = (OSError, ValueError, TypeError, SyntaxError, struct.error, Image.Decom
 class OnDisk(Dataset):
     """Images that do not fit in memory: the same names as Images, but each is read when it is asked for.
 
-    files: paths; labels: int64 (n,) or None; classes; image_size: (H, W). Item i is uint8 (3, H, W). No file is opened
-    before it is asked for: one that is broken comes back as a grey picture, with a warning that names it. The first one
-    that comes out as one colour is named too, and the first whose white had to be guessed.
+    files: paths; labels: int64 (n,) or None; classes; image_size: (H, W); truth: more that is known of each image, name → a tensor or
+    a list with n rows, or MapsOnDisk. Item i is uint8 (3, H, W). No file is opened before it is asked for: one that is broken
+    comes back as a grey picture, with a warning that names it. The first one that comes out as one colour is named too, and the
+    first whose white had to be guessed.
 
     An item is cut from the middle of its picture, and RandomViews takes its random crops from that. So image_size may
     be somewhat larger than the method's, 256 for 224, where the method trains on crops: they come at the method's size.
     """
 
-    def __init__(self, files: list[str | Path], labels: Tensor | None, classes: tuple[str, ...], image_size: tuple[int, int]):
-        self.files, self.labels, self.classes, self.image_size = files, labels, classes, image_size
+    def __init__(self, files: list[str | Path], labels: Tensor | None, classes: tuple[str, ...], image_size: tuple[int, int], truth=None):
+        self.files, self.labels, self.classes, self.image_size, self.truth = files, labels, classes, image_size, truth or {}
         self.told = torch.zeros(2, dtype=torch.bool).share_memory_()  # what was said already, by any process that reads
 
     def __len__(self) -> int:
@@ -61,7 +62,15 @@ class OnDisk(Dataset):
         """The images at these places, (k,) integers or a slice, still on disk."""
         ids = torch.arange(len(self))[indices]
         labels = None if self.labels is None else self.labels[ids]
-        return OnDisk([self.files[i] for i in ids], labels, self.classes, self.image_size)
+        truth = {name: rows_at(rows, ids) for name, rows in self.truth.items()}
+        return OnDisk([self.files[i] for i in ids], labels, self.classes, self.image_size, truth)
+
+
+def rows_at(rows, ids: Tensor):
+    """The rows at these places, of a tensor, of a list, or of a set that lies on disk."""
+    if isinstance(rows, list):
+        return [rows[i] for i in ids.tolist()]
+    return rows[ids] if isinstance(rows, Tensor) else rows.take(ids)
 
 
 def read_image(source, size: tuple[int, int]) -> Tensor:
