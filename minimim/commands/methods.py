@@ -35,8 +35,9 @@ def tree() -> str:
 
 
 def headline(name: str) -> str:
-    """The title, authors and paper of a method: what its docstring says before the first colon."""
-    return " ".join(RECIPES[name].__doc__.split()).partition("):")[0] + ")"
+    """The title, authors and paper of a method, with which its docstring begins."""
+    before, paper, _ = " ".join(RECIPES[name].__doc__.split()).partition(RECIPES[name].paper)
+    return f"{before}{paper})"
 
 
 def card(name: str) -> str:

@@ -72,7 +72,9 @@ def hpm(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 
     """Hard Patches Mining (Wang et al., arXiv 2304.05919): a second decoder learns which patches are hard, and a slow
     average of it and of the encoder chooses what is hidden, from easy to hard.
 
-    The second decoder is scored on pairs: is this hidden patch harder than that one, by the loss just made?
+    hardest: the part of the hidden patches that is chosen at the end of the run; at its beginning none is. The second decoder is
+    scored on pairs: is this hidden patch harder than that one, by the loss just made?
+    Differs: bilinear, not bicubic crops; decoders for micro, tiny and small are ours.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     sizes = decoder_sizes(size)
