@@ -42,7 +42,7 @@ def check(wanted: list[Job], device: str, folder: Path) -> None:
     for name in sorted({job.base.data for job in wanted}):
         print(f"data: {name} is {'here' if here(name) else 'not on this machine'}")
     told = []
-    for name in methods.names():
+    for name in (name for name in methods.names() if name in {job.base.method for job in wanted}):
         before, after = ten_steps(name, device)
         told.append(f"{name} {before:.3f} to {after:.3f}")
         if not after < before:

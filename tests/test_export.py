@@ -5,6 +5,7 @@ import torch
 from helpers import build, generator, images, raw
 from torch import nn
 
+from minimim.data.scenes import scenes
 from minimim.methods import names
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, of what will change there
@@ -54,10 +55,17 @@ ONE_OF_EACH = {kind_of(name): (name, {}) for name in reversed(names())}  # the f
 ENCODERS = HOW + [one for one in ONE_OF_EACH.values() if one not in HOW]
 
 
+def fitted(name):
+    """A method that has seen scenes, for encoders that read tokens."""
+    method = build(name)
+    method.prepare(scenes("train", 40, image_size=16), generator())
+    return method.eval()
+
+
 @pytest.mark.parametrize("how", ["export", "trace"])
 @pytest.mark.parametrize("name, more", ENCODERS)
 def test_features_are_exported_with_a_free_batch(name, more, how):
-    module = Features(build(name).eval().encoder, **more)
+    module = Features(fitted(name).encoder, **more)
     served = with_a_free_batch(module, how, images(2))
     for batch in (1, 5):
         torch.testing.assert_close(served(images(batch)), module(images(batch)))

@@ -106,10 +106,11 @@ class KMeansTokens(Tokens):
 
 
 def nearest(x: Tensor, codes: Tensor) -> Tensor:
-    """The number of the nearest code, x (…, width), codes (K, width) → (…), the first where several are as near."""
+    """The number of the nearest code, x (…, width), codes (K, width) → (…), the first where several are as near. Many rows,
+    (M, width), are compared piece by piece; patches of images, (B, N, width), at once, so that B may stay free in an export."""
     half = codes.square().sum(dim=1) / 2  # (K,)
-    pieces = x.flatten(0, -2).split(PIECE)  # |x − c|² = |x|² + 2 (|c|²/2 − x·c)
-    return torch.cat([(half - piece @ codes.T).argmin(dim=1) for piece in pieces]).view(x.shape[:-1])
+    pieces = x.split(PIECE) if x.dim() == 2 else (x,)  # |x − c|² = |x|² + 2 (|c|²/2 − x·c)
+    return torch.cat([(half - piece @ codes.T).argmin(dim=-1) for piece in pieces])
 
 
 def sums_of(x: Tensor, ids: Tensor, codebook: int) -> tuple[Tensor, Tensor]:

