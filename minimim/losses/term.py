@@ -51,6 +51,8 @@ class Term:
         if self.on == "all":
             return torch.ones(errors.shape, dtype=torch.bool, device=errors.device)
         places = self.places(mask, question)
+        if not isinstance(places, Tensor) or places.dtype != torch.bool:
+            raise UserError(f'on of the term on "{self.stream}" gives {type(places).__name__} where a bool tensor (B, N) is needed: return the places that count')
         if places.shape != errors.shape:
             raise UserError(
                 f'the term on "{self.stream}" makes errors of shape {tuple(errors.shape)}, and the places that count for it are '

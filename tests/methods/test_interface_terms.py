@@ -77,6 +77,7 @@ def test_views_whose_answers_are_not_alike_are_refused():
         (lambda: Term("patch", l2, pair="smae"), "pair of a term 'smae': did you mean 'same'"),
         (lambda: Term("patch", l2, on="hiden"), "did you mean 'hidden'"),
         (lambda: Method(**parts(terms=[Term("patch", l2, pair="other")]))(images()), "compares with every other view, and there is only one"),
+        (lambda: Method(**parts(terms=[Term("patch", l2, on=lambda mask: None)]))(images()), "gives NoneType where a bool tensor"),
         (lambda: Method(**parts(terms=[Term("pacth", l2)]))(images()), r'the stream "pacth", and the decoder answers \[\'patch\'\]'),
         (lambda: Method(**parts(terms=[Term("latent", l2)]))(images()), r'"latent", and the target gives \[\'patch\'\]'),
     ],
