@@ -218,7 +218,9 @@ def main() -> None:
                 one_method(name, images, seed, 4 if args.smoke else args.steps, device, results)
     from methods_table import draw, table  # the picture needs matplotlib, the runs do not
 
-    print(table(results.rows()))
+    text = table(results.rows())
+    print(text)
+    results.path.with_suffix(".md").write_text(text + "\n")
     draw(results.rows(), results.path.with_suffix(".png"))
 
 
