@@ -90,6 +90,22 @@ def test_a_leak_in_the_second_view_alone_is_found():
     assert not verdict.healthy and verdict.numbers["moved"] > 0.05
 
 
+def test_a_leak_under_the_second_mask_of_a_view_is_found():
+    class Twice(RandomMasking):
+        """Two masks of one view; of the second, what is read is not what is said."""
+
+        def forward(self, *given, **more):
+            first, second = (super(Twice, self).forward(*given, **more)[0] for _ in range(2))
+            return [first, Mask(second.hidden.roll(self.shift, dims=1), order=second.order, visible=second.visible)]
+
+    for shift in (0, 1):
+        method = build("mae")
+        method.masking = Twice(0.5)
+        method.masking.shift = shift
+        verdict = leak(method, raw(16))
+        assert verdict.healthy is (shift == 0) and (verdict.numbers["moved"] > 0.05) is (shift == 1)
+
+
 class Cross(nn.Module):
     """Answers for every place from a mean of all that is seen, as cross-attention does before it has learnt; draws noise."""
 

@@ -137,18 +137,17 @@ class Watch:
         """moved, of the stream that moves most. Without a number where every place is changed and none is hidden."""
         if not any(bool(hidden.any()) and not bool(hidden.all()) for hidden in (mask.hidden for masks in self.masks for mask in masks)):
             return {}
-        student = [self.disturbed(view, self.masks[number][0].hidden, self.masks[number][0]) for number, view in enumerate(self.views.student)]
-        several = {number for number, masks in enumerate(self.masks) if len(masks) > 1}  # each of its masks needs noise of its own
-        changed, _ = self.look(student)
         shares: dict[str, float] = {}
-        for before, after in zip(self.answers, changed, strict=True):
-            if before.view in several:
-                continue
-            for name, hidden in before.places.items():
-                was, now = before.streams[name][hidden], after.streams[name][hidden]
-                if len(was) and bool(was.isfinite().all()):
-                    share = float((now - was).square().mean().sqrt() / was.std().clamp(min=1e-12))
-                    shares[name] = max(share, shares.get(name, 0.0))
+        for turn in range(max(map(len, self.masks))):  # each mask of a view needs noise of its own
+            masks = [own[min(turn, len(own) - 1)] for own in self.masks]
+            student = [self.disturbed(view, mask.hidden, mask) for view, mask in zip(self.views.student, masks, strict=True)]
+            changed, _ = self.look(student)
+            for before, after in zip(self.answers, changed, strict=True):
+                for name, hidden in before.places.items() if before.mask is masks[before.view] else ():
+                    was, now = before.streams[name][hidden], after.streams[name][hidden]
+                    if len(was) and bool(was.isfinite().all()):
+                        share = float((now - was).square().mean().sqrt() / was.std().clamp(min=1e-12))
+                        shares[name] = max(share, shares.get(name, 0.0))
         return {"moved": max(shares.values())} if shares else {}
 
     @torch.no_grad()
