@@ -73,7 +73,7 @@ def main(out: Path):
     for name in (*NAMES, "dimmed"):
         try:
             save_file({key: t.contiguous() for key, t in double(name).items()}, out / f"{name} {rank()}")
-        except Exception as error:  # the others are still to come; both processes fail alike, or torchrun's time runs out
+        except Exception as error:  # noqa: BLE001 (the others are still to come; both processes fail alike, or torchrun's time runs out)
             (out / f"{name} {rank()}.error").write_text(repr(error))
     leave()
 

@@ -8,7 +8,7 @@ from helpers import TOP
 from minimim import methods
 
 PAGE = (TOP / "docs" / "add-a-method.md").read_text()
-CODE = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def registry():
 def test_the_page_runs_from_top_to_bottom_and_its_method_learns(registry, capsys):
     names = {}
     for cell in CODE:
-        exec(compile(cell, "add-a-method.md", "exec"), names)
+        exec(compile(cell, "add-a-method.md", "exec"), names)  # noqa: S102
     told = capsys.readouterr().out
     first, last = map(float, re.match(r"loss ([\d.]+) → ([\d.]+)", told).groups())
     assert last < 0.9 * first and "pretrained" in told and "random_init" in told and "raw_pixels" in told
