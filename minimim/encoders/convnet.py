@@ -17,7 +17,7 @@ from minimim.data.views import Inputs, as_inputs, normalize
 from minimim.encoders.encoded import Encoded
 from minimim.encoders.stages import Staged, at_scale, shown
 from minimim.errors import UserError, unknown
-from minimim.layers import DropPath, Mlp
+from minimim.layers import DropPath, Mlp, initialise
 from minimim.masking.mask import Mask
 from minimim.norms import BatchNorm
 
@@ -44,7 +44,8 @@ class ConvNet(Staged):
     other sizes work too. patch_size: the side in pixels of a cell of the last map, which is what is hidden; 32 gives the
     four stages of the papers (stages.py). size: micro, tiny, small, base or large. drop_path: the rate of the last block, growing
     linearly from 0.
-    Differs: halving the map is part of the block that follows; layer scale begins at 0.1, not 1e-6, which so few blocks do not need;
+    Differs: halving the map is part of the block that follows; layer scale begins at 1, not 1e-6, and weights by the size of their
+    layer, not at a spread of 0.02, which is meant for widths of hundreds: narrow blocks would begin, and stay, as good as absent;
     the last norm is taken of each cell and not after the mean; the ResNet's stem is one convolution with the fine patch as its
     stride, without max-pooling, and its halving shortcut a 2×2 convolution, not a 1×1 that skips three cells in four. Raises UserError for a kind or a size that is not there.
     """
@@ -128,7 +129,7 @@ class ConvNeXtBlock(nn.Module):
         self.mix = Convolution(dim, dim, 7, groups=dim)
         self.norm = CellNorm(dim)
         self.mlp = Mlp(dim)
-        self.gamma = nn.Parameter(torch.full((dim,), 0.1))
+        self.gamma = nn.Parameter(torch.ones(dim))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
@@ -162,10 +163,13 @@ class ResNetBlock(nn.Module):
 
 
 def begin(layer: nn.Conv2d | nn.Linear, kind: str) -> None:
-    """The start of a layer: normal of spread 0.02 as in ConvNeXt, or He's for ReLU as in ResNet; biases zero."""
+    """The start of a layer: of a ConvNeXt that of a ViT, Xavier-uniform, of which a depthwise convolution keeps the spread of what it
+    reads; of a ResNet He's for ReLU; biases zero."""
     if kind == "convnext":
-        nn.init.trunc_normal_(layer.weight, std=0.02)
-    else:
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        initialise(layer)
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            nn.init.normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+        return
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
