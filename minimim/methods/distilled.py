@@ -34,8 +34,9 @@ def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-
 
     teacher: of which name or path, as `Frozen` takes them; the paper's is CLIP ViT-L/14, through its projection. Images that the
     teacher has not seen at this size are seen with interpolated positions, and another grid than the student's is interpolated.
-    Differs: fixed sine-cosine positions; ImageNet's mean and spread for the student; every sample hides exactly the ratio
-    (105 of 256), where the paper's may hide less; no drop path unless asked (the paper's billion parameters have 0.1).
+    Differs: fixed sine-cosine positions, and the MAE's start; ImageNet's mean and spread for the student; every sample hides exactly
+    the ratio (105 of 256), where the paper's may hide less; bilinear crops; no drop path unless asked (the paper's billion parameters
+    have 0.1).
     """
     frozen = Frozen(teacher, image_size)
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)

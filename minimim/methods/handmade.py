@@ -21,8 +21,9 @@ def maskfeat(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
     in patches of less than 8 pixels.
     The official head is a LayerNorm and a linear map on an encoder without its last norm; here that norm is the encoder's own, which
     is the same arithmetic. The clip of 0.02 is far below usual gradients, so every step is as long as its learning rate says.
-    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions. On
-    smooth pictures such as `scenes` most gradients are faint, and it stays long at the mean histogram before it learns more.
+    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions; the
+    head starts by Xavier's rule, which is larger than the official 0.02, so the first steps unlearn it; bilinear crops. On smooth
+    pictures such as `scenes` most gradients are faint, and it stays long at the mean histogram before it learns more.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token")
     patches = encoder.home_grid[0] * encoder.home_grid[1]

@@ -22,10 +22,10 @@ def adios(image_size, patch_size, size, *, channels: int = 3, masks: int = 4, al
 
     masks: how many. alpha: weight of the penalty on masks that hide nothing or everything; the paper sweeps it, and this is its number for
     a ViT-Ti of 96-pixel images. masker_lr: the U-Net's learning rate, in parts of the encoder's. masker_width: its features, by default
-    16 up to 32 pixels and 32 above. batch_norm: on the projector's hidden layer.
+    16 up to 32 pixels and 32 above (the paper's 128 at 224 must be asked for). batch_norm: on the projector's hidden layer.
     As there the losses of all masks are summed, so that their number weighs them against the penalty.
     Differs: both players learn in one backward, the U-Net by reversed gradient, where the paper takes a step of the encoder and then one
-    of the U-Net on the same images; AdamW, clipped, in place of LARS, hence other learning rates; the whole view is encoded once;
+    of the U-Net on the same images; AdamW, clipped, in place of LARS, hence other rates and decay; the whole view is encoded once;
     SimCLR's batch norm stays in the projector, where ADIOS has none: without it a small encoder begins to learn half as fast.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)

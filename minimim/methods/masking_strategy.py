@@ -114,8 +114,10 @@ def attmask(image_size, patch_size, size, *, channels: int = 3, kind: Literal["h
     """AttMask (Kakogeorgiou et al., arXiv 2203.12719): iBOT, but what the teacher's CLS attends to most is hidden from the student.
 
     kind: "high" hides the most attended patches, "hint" shows a few of them again, "low" hides the least attended.
-    Differs: as our iBOT does, which shares all but the mask: no small local crops, blur or solarisation, a constant weight decay, and
-    the loss is the mean over all scored patches, not the mean of each image's mean; no drop path unless told (paper: 0.1).
+    Differs: as our iBOT does, which shares all but the mask: no small local crops, hue, grey, blur or solarisation; a constant weight
+    decay, and a warm-up of 10 epochs in 800 (the paper: in 100); one clip for all weights, there each has its own; the loss is the mean
+    over all scored patches, where there a view without a mask counts as 0, so that patches weigh twice as much beside CLS here; the
+    student's encoder is kept, there the teacher's; no drop path unless told (paper: 0.1).
     """
     more = {"channels": channels, "prototypes": prototypes, "momentum": momentum, "drop_path": drop_path}
     parts = ibot_parts(image_size, patch_size, size, **more, crop_scale=crop_scale, jitter=jitter)
