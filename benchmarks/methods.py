@@ -37,7 +37,11 @@ RATES = (None, 2e-3, 8e-3)  # None is the recipe's own
 STEPS, BATCH = 600, 64
 IMAGES, LABELLED, JUDGED = 10_000, 5_000, 2_000  # seen in pretraining; with labels for the probes; to choose a rate by
 SEGMENTED = 1_000  # of those with labels, for the segmentation probe
-COLUMNS = ["data", "method", "section", "seed", "stage", "steps", "lr", "chosen_by", "linear", "linear_se", "random_linear", "random_se", "knn", "shots20", "shots20_sd", "miou", "miou_se", "place_r2", "effective_rank", "spread", "loss_first", "loss_last", "seconds", "gflops_a_step", "teacher", "machine", "torch"]
+COLUMNS = [  # new ones at the end: older lines are then shorter, and stay right
+    "data", "method", "section", "seed", "stage", "steps", "lr", "chosen_by", "linear", "linear_se", "random_linear", "random_se", "knn",
+    "shots20", "shots20_sd", "miou", "miou_se", "place_r2", "effective_rank", "spread", "loss_first", "loss_last", "seconds",
+    "gflops_a_step", "teacher", "machine", "torch", "best_at", "best_linear", "best_se", "random_best_at", "random_best",
+]  # fmt: skip
 
 
 class Images:
@@ -58,12 +62,13 @@ class Results:
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(",".join(COLUMNS) + "\n")
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        if lines[:1] != [",".join(COLUMNS) + "\n"]:
+            path.write_text(",".join(COLUMNS) + "\n" + "".join(lines[1:]))
 
     def rows(self) -> list[dict]:
         with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+            return list(csv.DictReader(file, restval=""))
 
     def find(self, **what) -> list[dict]:
         return [row for row in self.rows() if all(row[key] == str(value) for key, value in what.items())]
@@ -87,6 +92,18 @@ def pretrain(name: str, images: Images, seed: int, steps: int, lr: float | None,
 def linear(encoder, fit, test):
     """The linear probe of an encoder."""
     return evaluate.linear_probe(*(evaluate.extract(encoder, part) for part in (fit, test)))
+
+
+def best_place(encoder, images: Images) -> tuple[str, evaluate.Score]:
+    """The block and the pooling whose features the linear probe reads best, chosen without the test images, and what it reads there:
+    a method whose head is one linear map, or whose loss is on CLS alone, does not keep its best in the mean of the last block."""
+    found = {}
+    for layer in range(encoder.depth):
+        for pool in ("mean", "cls") if encoder.cls_token is not None else ("mean",):
+            pair = (evaluate.extract(encoder, part, layer=layer, pool=pool) for part in (images.labelled, images.test))
+            found[f"{pool} of block {layer + 1}"] = evaluate.linear_probe(*pair)
+    at = max(found, key=lambda name: found[name].details["held_out"])
+    return at, found[at]
 
 
 def measured(pair, encoder, images: Images) -> dict:
@@ -126,6 +143,8 @@ def whole_run(name: str, images: Images, seed: int, steps: int, lr: float, devic
     method, told = pretrain(name, images, seed, steps, lr, device)
     pair = tuple(evaluate.extract(method.encoder, part) for part in (images.labelled, images.test))
     floor = linear(fresh(method, seed), images.labelled, images.test)
+    (at, best), (random_at, random_best) = (best_place(encoder, images) for encoder in (method.encoder, fresh(method, seed)))
+    told |= {"best_at": at, "best_linear": best.value, "best_se": best.stderr, "random_best_at": random_at, "random_best": random_best.value}
     row = measured(pair, method.encoder, images) | told | {"random_linear": floor.value, "random_se": floor.stderr, "stage": stage, "steps": steps}
     return row | {"gflops_a_step": gflops(method, images), "teacher": getattr(method.teacher, "saw", "")}
 

@@ -10,11 +10,13 @@ HOW = (
     "Made by `python benchmarks/methods.py` from the lines of the CSV beside it. Every method: the same scenes, ViT micro/4 (spark: a convnet), "
     "64 images a step, and the best of three learning rates on a validation part. Linear, k-NN and 20 labels a class: accuracy on 4,000 test "
     "images, with 5,000 labels; ± is one standard error, or the spread of seeds where there are several. supmae saw the labels, clip and "
-    "multimae more than images. Its own random weights are those of the very encoder. A run of 2,400 steps is one that did not beat them in 600."
+    "multimae more than images. Its own random weights are those of the very encoder. The features are the mean of the last block's patches; the "
+    "best place is the block and pooling (mean or CLS) that the probe reads best, chosen without the test images. A run of 2,400 steps is "
+    "one that did not beat its random weights in 600."
 )
 SHOWN = {  # column → its heading
-    "linear": "linear", "random_linear": "its random weights", "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²",
-    "effective_rank": "effective rank", "spread": "spread",
+    "linear": "linear", "random_linear": "its random weights", "best_linear": "linear, best place", "random_best": "random weights, best place",
+    "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²", "effective_rank": "effective rank", "spread": "spread",
 }  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def shown(runs: list[dict], column: str) -> str:
     digits = 1 if column == "effective_rank" else 3
     if len(values) > 1:
         return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
-    error = runs[0].get({"linear": "linear_se", "random_linear": "random_se", "shots20": "shots20_sd", "miou": "miou_se"}.get(column, ""))
+    error = runs[0].get({"linear": "linear_se", "random_linear": "random_se", "shots20": "shots20_sd", "miou": "miou_se", "best_linear": "best_se"}.get(column, ""))
     return f"{values[0]:.{digits}f}" + (f" ± {float(error):.{digits}f}" if error else "")
 
 
