@@ -50,7 +50,8 @@ def ibot(image_size, patch_size, size, *, channels: int = 3, mask_ratio: tuple[f
 
     prototypes: by default 8192 as in the paper for small and above, 1024 below.
     Differs: no small local crops, blur or solarisation; half of the views are masked, as in the paper, but the loss is
-    the mean over all scored patches of the batch, not the mean of each image's mean.
+    the mean over all scored patches of the batch, not the mean of each image's mean; weight decay stays at 0.04, there it
+    climbs to 0.4; one clip for all weights, there each has its own; the student is kept, there the teacher.
     """
     more = {"channels": channels, "mask_ratio": mask_ratio, "prototypes": prototypes, "momentum": momentum}
     return Method(**ibot_parts(image_size, patch_size, size, **more, crop_scale=crop_scale, jitter=jitter, drop_path=drop_path))

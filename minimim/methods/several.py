@@ -74,6 +74,8 @@ def multimae(image_size, patch_size, size, *, channels: int = 3, modalities: Lit
 
     modalities: "scenes" is that. "caption" is the image with its caption as in M3AE (Geng et al., arXiv 2205.14204): three quarters of
     each are hidden, and one decoder over both predicts pixels and words; no view is mirrored, for captions say left and right.
+    Segmentation and captions of scenes name the classes of things, and are true, not another network's guess as in the paper: a probe of
+    its features is not a self-supervised one, and must not stand beside others without a word.
     classes: of segmentation, beside the background. mask_ratio: of the row, or of each of both; by default 5/6 and 0.75.
     Differs: one CLS token at the front, and a LayerNorm at the encoder's end; of MultiMAE's two losses on pixels, the one on
     normalised patches alone; depth keeps its scale; the mean over all scored patches of the batch, not of each image's mean; norms
