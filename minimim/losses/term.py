@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minimim.errors import UserError, unknown
 from minimim.losses.places import Loss
@@ -26,7 +26,7 @@ class Term:
     (uniformity, KoLeo). Of these two on is "all".
     against: when given, the target is the error that this other stream's term has just made, detached.
     name: what the log calls it, by default its stream.
-    Raises UserError for a pair or places that are not there.
+    Raises UserError for a pair or places that are not there, and for places in a comparison of views.
     """
 
     stream: str
@@ -42,6 +42,8 @@ class Term:
             raise unknown("pair of a term", str(self.pair), [*PAIRS[:3], "None"])
         if not callable(self.on) and self.on not in PLACES:
             raise unknown("place for a term to count", self.on, PLACES)
+        if self.pair == "views" and callable(self.on):
+            raise UserError(f'the term on "{self.stream}" compares views, each with masks of its own: leave out its on, which reads a mask')
         if self.pair in ("views", None) and not callable(self.on):
             self.on = "all"  # there is no target, and so no question
 
@@ -63,6 +65,27 @@ class Term:
     def places(self, mask: Mask, question: Tensor) -> Tensor:
         """The places that count, (B, N) bool, where on is not "all"."""
         return self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
+
+
+def check_terms(terms: list[Term], target) -> None:
+    """Raise UserError where there is no term, where one is `against` errors that no earlier term of its pair makes, and where one
+    compares with a target and there is none."""
+    if not terms:
+        raise UserError("a method needs one term or more: without any there is nothing to learn from")
+    for index, term in enumerate(terms):
+        earlier = [before.stream for before in terms[:index] if before.pair == term.pair]
+        if term.against and term.against not in earlier:
+            raise UserError(
+                f'the term on "{term.stream}" is against the errors on "{term.against}", and the terms of its pair before it are on '
+                f"{earlier}: put that term first"
+            )
+        if target is None and term.pair in ("same", "other") and not term.against:
+            raise UserError(f'the term on "{term.stream}" compares with a target, and this method has none: give it one, or the term pair=None')
+
+
+def module_of(loss: Loss) -> nn.Module | None:
+    """The Module that a loss is, also one of which arguments are fixed already; None for a function."""
+    return next((part for part in (loss, getattr(loss, "func", None)) if isinstance(part, nn.Module)), None)
 
 
 def loss_name(loss: Loss) -> str:

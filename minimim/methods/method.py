@@ -17,7 +17,7 @@ from minimim.data.views import Inputs, Views, as_inputs
 from minimim.encoders.encoded import Encoded, Streams
 from minimim.errors import UserError
 from minimim.losses import Loss, Term, l2
-from minimim.losses.term import loss_name
+from minimim.losses.term import check_terms, loss_name, module_of
 from minimim.masking.mask import Mask
 from minimim.methods.sums import Sums
 from minimim.methods.teacher import NORMS, Seen, Teacher
@@ -45,16 +45,18 @@ class Method(nn.Module):
 
     Each part may also have `want` (what it asks of an encoder: "layers", "attention"), `prepare`, `after_step`, `own_loss` (added
     once a step), `lr_scale` (it is then a player of its own), and `whole_batch` (it looks at all images of a batch at once).
-    Raises UserError for a teacher whose students are no part of the method.
+    Raises UserError for a teacher whose students are no part of the method, for terms that cannot be compared, and for needs that
+    nothing is known by.
     """
 
     spec: dict | None = None  # how `create` made it: saved with the weights, so that `minimim.load` can make it again
 
     def __init__(self, *, views, masking, encoder, decoder, target, terms, teacher=None, defaults=None, needs=()):
         super().__init__()
+        check_terms(terms, target)
         self.views, self.masking, self.encoder, self.decoder = views, masking, encoder, decoder
         self.target, self.terms, self.teacher = target, terms, teacher
-        self.losses = nn.ModuleList(term.loss for term in terms if isinstance(term.loss, nn.Module))
+        self.losses = nn.ModuleList(filter(None, (module_of(term.loss) for term in terms)))
         self.defaults, self.needs = defaults or TrainConfig(), tuple(needs)
         own = {id(p) for part in self.children() if part is not teacher for p in part.parameters()}
         students = [student for student in getattr(teacher, "students", ()) if student is not None]

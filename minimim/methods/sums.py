@@ -54,7 +54,8 @@ class Sums:
         with full_precision(answer.device.type):
             wide = torch.promote_types(answer.dtype, torch.float32)
             if target is not None and target.is_floating_point():
-                wide = torch.promote_types(target.dtype, torch.float32)
+                check_shapes(term, answer, target)
+                wide = torch.promote_types(wide, target.dtype)
                 target = target.to(wide)
             errors = term.loss(answer.to(wide), target, question)
         where = term.where(errors, mask, question)
@@ -86,6 +87,14 @@ class Sums:
         for name, values in self.extras.items():
             metrics[name] = sum(value.detach() for value in values)
         return loss, metrics
+
+
+def check_shapes(term: Term, answer: Tensor, target: Tensor) -> None:
+    """Raise UserError where torch would silently spread one of the two over the other, of as many dimensions."""
+    spread = any(a != t and 1 in (a, t) for a, t in zip(answer.shape, target.shape, strict=False))
+    if answer.dim() == target.dim() and spread:
+        shapes = f"an answer {tuple(answer.shape)} with a target {tuple(target.shape)}"
+        raise UserError(f'the term on "{term.stream}" compares {shapes}: let the decoder answer in the shape of the target')
 
 
 def stream_of(answers: Streams, term: Term) -> Tensor:

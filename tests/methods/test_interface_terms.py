@@ -1,5 +1,7 @@
 """The interface carries methods that nobody has written yet, III: terms without a target, parts anywhere, and what is refused."""
 
+from functools import partial
+
 import pytest
 import torch
 from helpers import N, calls, generator, images, mean_over
@@ -252,3 +254,58 @@ def test_losses_are_taken_in_full_precision_whatever_the_answers_are_in():
 def test_a_teacher_of_a_stranger_is_refused():
     with pytest.raises(UserError, match="follows a student that is no part of this method"):
         Method(**parts(teacher=Teacher(ViT(16, 4, "micro"))))
+
+
+@pytest.mark.parametrize(
+    "terms, sentence",
+    [
+        ([], "needs one term or more"),
+        ([Term("patch", l2), Term("patch", length, against="pach")], r"against the errors on \"pach\", and the terms of its pair before it are on \['patch'\]"),
+        ([Term("patch", length, against="cls"), Term("cls", l2)], r"before it are on \[\]: put that term first"),
+    ],
+)
+def test_terms_that_cannot_be_compared_are_refused_when_the_method_is_made(terms, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Method(**parts(terms=terms))
+
+
+def test_a_method_without_a_target_compares_with_none():
+    with pytest.raises(UserError, match='on "patch" compares with a target, and this method has none'):
+        Method(**parts(target=None))
+    assert Method(**parts(target=None, terms=[Term("patch", length, pair=None)]))(images()).target is None
+
+
+def test_a_comparison_of_views_has_no_places_of_one_mask():
+    with pytest.raises(UserError, match="compares views, each with masks of its own"):
+        Term("cls", length, pair="views", on=lambda mask: mask.hidden)
+
+
+@pytest.mark.parametrize("shape", [(3, N, 1), (3, 1, 48), (1, N, 48)])
+def test_a_target_of_another_shape_is_refused_and_not_spread_over_the_answer(shape):
+    class Other(nn.Module):
+        def forward(self, content, teacher, mask, progress):
+            return {"patch": torch.zeros(shape)}
+
+    with pytest.raises(UserError, match=rf"an answer \(3, {N}, 48\) with a target \({shape[0]}, {shape[1]}, {shape[2]}\)"):
+        Method(**parts(target=Other()))(images())
+
+
+def test_answers_in_double_precision_are_compared_in_it():
+    seen = []
+    sums = Sums([Term("patch", lambda p, t, where: seen.append((p.dtype, t.dtype)) or l2(p, t), on="all")])
+    sums.compare({"patch": torch.randn(2, N, 8).double()}, {0: {"patch": torch.randn(2, N, 8)}}, 0, None, None)
+    assert seen == [(torch.float64,) * 2]
+
+
+def test_a_loss_with_weights_of_which_arguments_are_fixed_is_a_part_too():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(48))
+
+        def forward(self, prediction, target, where=None, times=1.0):
+            return times * ((prediction - target) * self.scale).square().mean(-1)
+
+    method = Method(**parts(terms=[Term("patch", partial(Scaled(), times=2.0))]))
+    method(images()).loss.backward()
+    assert method.get_parameter("losses.0.scale").grad.abs().sum() > 0
