@@ -4,7 +4,6 @@ import argparse
 import errno
 import os
 import sys
-import types
 import typing
 import warnings
 from dataclasses import fields
@@ -14,6 +13,7 @@ from minimim.commands import COMMANDS
 from minimim.config import TrainConfig
 from minimim.errors import UserError
 from minimim.methods import create, kinds, options
+from minimim.methods.registry import alternatives
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -129,7 +129,7 @@ def add_one(parser, name: str, kind, default, text: str) -> None:
     Python's own, such as `from_`, ends in a line that is not typed."""
     shown_name = name.rstrip("_")
     flag = "--" + shown_name.replace("_", "-")
-    allowed = [k for k in (typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)) if k is not type(None)]
+    allowed = [k for k in alternatives(kind) if k is not type(None)]
     more: dict = {"default": default, "help": text.replace("%", "%%"), "dest": name}
     if bool in allowed:
         more |= {"action": "store_true" if default is False else argparse.BooleanOptionalAction}

@@ -32,13 +32,17 @@ def recipe(*, section: str, paper: str):
     """Enter a function (image_size, patch_size, size, *, options…) → Method under its name, in RECIPES.
 
     section: of the survey, a key of SECTIONS. paper: its arXiv id, or where it was published. The keyword-only parameters are
-    what the method can be told; their annotations say of what kind, a number, a pair, a switch, text or a choice.
+    what the method can be told; their annotations say of what kind, a number, a pair, a switch, text or a choice. Raises UserError
+    for another section, and for an option without annotation.
     """
     if section not in SECTIONS:
         raise unknown("section of the survey", section, SECTIONS)
 
     def enter(build: Callable[..., Method]) -> Callable[..., Method]:
         build.section, build.paper = section, paper
+        for option, kind in parameters(build).items():
+            if kind.annotation is kind.empty or kind.default is kind.empty:
+                raise UserError(f"{option} of {build.__name__} needs a kind and a default, such as {option}: float = 0.5")
         RECIPES[build.__name__] = build
         return build
 
@@ -64,8 +68,12 @@ def told(name: str) -> dict[str, inspect.Parameter]:
     """The keyword-only parameters of a recipe. Raises UserError for a method that is not there."""
     if name not in RECIPES:
         raise unknown("method", name, RECIPES)
-    parameters = inspect.signature(RECIPES[name]).parameters.values()
-    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return parameters(RECIPES[name])
+
+
+def parameters(build: Callable) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a function; annotations that were put off (`from __future__ import annotations`) as what they say."""
+    return {p.name: p for p in inspect.signature(build, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, size: str = "micro", **more) -> Method:
@@ -105,7 +113,7 @@ def anew(method: Method, seed: int = 0) -> Method:
 
 def alternatives(kind) -> tuple:
     """The kinds that an annotation allows: int | None → (int, NoneType)."""
-    return typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
 
 
 def check_kind(name: str, value, kind, default) -> None:
@@ -117,7 +125,7 @@ def check_kind(name: str, value, kind, default) -> None:
     choices = next((typing.get_args(one) for one in allowed if typing.get_origin(one) is typing.Literal), None)
     if isinstance(value, list | tuple):
         lengths = [len(typing.get_args(one)) for one in pairs]
-        if lengths and len(value) not in lengths:
+        if lengths and (len(value) not in lengths or any(isinstance(x, str) for x in value)):
             raise UserError(f"{name} is {lengths[0]} numbers, such as {words(default)}, not {value}")
         if not lengths:
             raise UserError(f"{name} is one value, not {value}")

@@ -1,6 +1,7 @@
 """The five recipes: what they can be told, what learns in them and what does not, and what they must not see."""
 
 from functools import partial
+from typing import Literal, Optional
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from helpers import N, build, calls, generator, raw
 from torch import nn
 
 from minimim import methods
+from minimim.cli import parse
 from minimim.data.views import normalize
 from minimim.errors import UserError
-from minimim.methods import create
+from minimim.methods import Method, create, registry
+from minimim.methods.bases import mae_parts
 
 NAMES = ["mae", "simmim", "hpm", "data2vec", "ibot"]
 TAUGHT = ["data2vec", "ibot", "hpm"]
@@ -49,6 +52,31 @@ def test_an_unknown_method_suggests_the_near_one(wrong, right):
             ask(wrong)
 
 
+def registered(monkeypatch, build):
+    monkeypatch.setattr(registry, "RECIPES", dict(registry.RECIPES))
+    return methods.recipe(section="beyond", paper="none")(build)
+
+
+def test_the_kinds_of_options_are_known_however_their_annotations_are_written(monkeypatch):
+    def late(image_size, patch_size, size, *, width: "int | None" = None, ratio: Optional[float] = None, kind: "Literal['a', 'b']" = "a"):  # noqa: UP045
+        """Late (none). Differs: not at all."""
+        return Method(**mae_parts(image_size, patch_size, size))
+
+    registered(monkeypatch, late)
+    assert methods.kinds("late")["width"] == int | None
+    for told, sentence in (({"width": "4"}, "whole number"), ({"ratio": "x"}, "is a number"), ({"kind": "c"}, "unknown kind 'c'")):
+        with pytest.raises(UserError, match=sentence):
+            create("late", **told)
+    command = parse(["pretrain", "--method", "late", "--width", "3", "--ratio", "0.5", "--kind", "b"])
+    assert command.options == {"width": 3, "ratio": 0.5, "kind": "b"}
+
+
+def test_an_option_without_a_kind_or_a_default_is_refused(monkeypatch):
+    for recipe in (lambda image_size, patch_size, size, *, width=3: None, lambda image_size, patch_size, size, *, width: None):
+        with pytest.raises(UserError, match="width of <lambda> needs a kind and a default"):
+            registered(monkeypatch, recipe)
+
+
 def test_an_unknown_option_suggests_the_near_one():
     with pytest.raises(UserError, match="option of mae 'mask_ration': did you mean 'mask_ratio'"):
         create("mae", mask_ration=0.5)
@@ -83,6 +111,7 @@ def test_patches_must_divide_the_image(name):
         ("data2vec", "layers", 9, "layers=9 is more than the 4 blocks"),
         ("hpm", "patch_size", -4, "patch_size must be a whole number of 1 or more, not -4"),
         ("hpm", "image_size", (32, 32, 32), "image_size is 2 numbers"),
+        ("ibot", "mask_ratio", ("a", "b"), "mask_ratio is 2 numbers"),
         ("hpm", "image_size", 0, "image_size must be a whole number of 1 or more, not 0"),
     ],
 )
