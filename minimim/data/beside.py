@@ -14,7 +14,7 @@ def beside(data, name: str):
     (n, H, W), the class of each pixel, 0 = background; caption int64 (n, L), ids of words, 0 = none.
 
     What lies on disk comes as a set of its own, whose item i is that of image i. Raises UserError for a name that is none, and
-    for what this set does not have.
+    for what this set does not have, or has of more or fewer images.
     """
     if name not in NAMES:
         raise unknown("thing to know of images", name, NAMES)
@@ -22,6 +22,8 @@ def beside(data, name: str):
     found = data.labels if name == "label" else truth.get(name)
     if found is None:
         raise UserError(f"this method learns from {name}s, and these images have none: {ADVICE[name]}")
+    if len(found) != len(data):
+        raise UserError(f"there are {len(data)} images and {len(found)} rows of what is known as their {name}: give one row an image")
     if name == "caption" and not isinstance(found, Tensor):
         return encode(found)
     if not isinstance(found, Tensor):

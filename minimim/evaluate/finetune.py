@@ -162,6 +162,6 @@ def groups(model: Classifier, config: FinetuneConfig) -> list[dict]:
             decays = parameter.dim() > 1 and parameter is not encoder.cls_token
             found.setdefault((layers.get(id(parameter), depth + 1), decays), []).append(parameter)
     return [
-        {"params": those, "scale": config.layer_decay**above, "weight_decay": config.weight_decay * decays}
+        {"params": those, "scale": config.layer_decay**above, "weight_decay": config.weight_decay * decays, "decays": decays}
         for (above, decays), those in found.items()
     ]

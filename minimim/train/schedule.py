@@ -18,16 +18,20 @@ def cosine(step: int, total: int, warmup: int) -> float:
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict]:
     """AdamW's parameter groups: what learns, with decay on matrices and tokens, and none on biases and norms.
 
-    A part with `lr_scale` is a player of its own: two more groups, with that `scale` on the learning rate and its class as `player`.
+    A part with `lr_scale` is a player of its own: two more groups, with that `scale` on the learning rate and its class as `player`, with
+    a number where there are several of a class.
     """
     parts = [part for part in module.modules() if getattr(part, "lr_scale", None) is not None]
     theirs = {id(p): part for part in parts for p in part.parameters()}
-    groups = []
-    for player in (None, *parts):
+    groups, kinds = [], [type(part).__name__ for part in parts]
+    for number, player in enumerate((None, *parts)):
         learning = [p for p in module.parameters() if p.requires_grad and theirs.get(id(p)) is player]
-        more = {} if player is None else {"scale": player.lr_scale, "player": type(player).__name__}
+        more = {}
+        if player is not None:
+            kind = kinds[number - 1]
+            more = {"scale": player.lr_scale, "player": kind if kinds.count(kind) == 1 else f"{kind} {number}"}
         decayed = [p for p in learning if p.dim() > 1]
         spared = [p for p in learning if p.dim() <= 1]
         if learning or player is None:
-            groups += [{"params": decayed, "weight_decay": weight_decay, **more}, {"params": spared, "weight_decay": 0.0, **more}]
+            groups += [{"params": decayed, "weight_decay": weight_decay, "decays": True, **more}, {"params": spared, "weight_decay": 0.0, **more}]
     return groups

@@ -73,7 +73,7 @@ class Stepper:
         self.first_bad = torch.where(bad & (self.first_bad < 0), step, self.first_bad)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, step, self.total) * group.get("scale", 1.0)
-            if config.weight_decay_end is not None and group["weight_decay"]:
+            if config.weight_decay_end is not None and group.get("decays", group["weight_decay"]):
                 group["weight_decay"] = weight_decay(config, step, self.total)
         self.optimizer.found_inf = bad.float()  # a fused optimiser leaves everything as it is when this is 1
         self.optimizer.step()

@@ -90,6 +90,21 @@ def test_weight_decay_goes_to_its_end_along_a_cosine_where_weights_are_decayed()
     assert seen == [[pytest.approx(weight_decay(config, step, 4)), 0.0] for step in range(4)]
 
 
+def test_weights_that_are_not_decayed_at_first_may_be_decayed_later():
+    config = settings(weight_decay=0.0, weight_decay_end=0.4)
+    made = method()
+    optimizer = adamw(made, config)
+    Stepper(made, optimizer, config, 4)(2, [raw(4)])
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [pytest.approx(0.2), 0.0]
+
+
+def test_two_players_of_one_class_are_clipped_each_by_itself():
+    made = method(Judge())
+    made.masking.judge = Judge()
+    groups = decay_groups(made, 0.3)
+    assert len({group["player"] for group in groups[2:]}) == 2 and len(groups) == 6
+
+
 def test_tensors_that_two_parts_own_together_are_saved_and_come_back_as_one(tmp_path):
     encoder, head = ViT(16, 4, "micro", hidden="token"), LinearDecoder(128, 48)
     made = method(encoder=encoder, teacher=Teacher(encoder, None, share=[encoder.patch_embed]))
@@ -171,6 +186,13 @@ def test_what_images_do_not_have_is_one_sentence(name, sentence):
         batches(Images(raw(8)), 4, needs=(name,))
     with pytest.raises(UserError, match="did you mean 'label'"):
         batches(Images(raw(8)), 4, needs=("lable",))
+
+
+def test_rows_that_do_not_belong_to_the_images_are_refused():
+    with pytest.raises(UserError, match="there are 8 images and 7 rows of what is known as their depth"):
+        batches(Images(raw(8), truth={"depth": torch.zeros(7, 1, 16, 16, dtype=torch.uint8)}), 4, needs=("depth",))
+    with pytest.raises(UserError, match="there are 8 images and 9 rows of what is known as their label"):
+        batches(Images(raw(8), torch.zeros(9, dtype=torch.long)), 4, needs=("label",))
 
 
 def test_weights_of_before_the_interface_was_widened_are_still_loaded():
