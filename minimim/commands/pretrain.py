@@ -65,6 +65,8 @@ class Pretrain:
             shape = image_size(images)
         options = own.options if own else further(spec) if name == spec.get("name") and not base else {}
         options = {**options, **self.options}
+        if self.resume:
+            options = as_saved(options, checkpoint.description(out).get("spec") or {})
         if not hasattr(images, "files") and images.images.shape[1] != 3:
             options.setdefault("channels", images.images.shape[1])
         sizes = base.sizes if base else spec or {"patch_size": default_patch(*shape), "size": "micro"}
@@ -125,6 +127,13 @@ class Pretrain:
 def further(spec: dict) -> dict:
     """What a recipe was told besides its sizes."""
     return {name: value for name, value in spec.items() if name not in ("name", "image_size", "patch_size", "size")}
+
+
+def as_saved(options: dict, spec: dict) -> dict:
+    """The options of a run that is resumed, where a frozen teacher is named as before as its checkpoint has it: its file may be gone,
+    and its weights are in the checkpoint."""
+    saved = {name: spec[name] for name in options if isinstance(spec.get(name), dict)}
+    return {**options, **{name: about for name, about in saved.items() if about.get("weights") == options[name]}}
 
 
 def with_both_parts(data: str, labelled: bool) -> str | None:

@@ -211,6 +211,15 @@ def test_the_command_line_says_it_with_every_run_and_every_probe(tmp_path, monke
     assert "its teacher: mae (micro" in capsys.readouterr().out
 
 
+def test_a_run_is_resumed_where_its_teachers_file_is_gone(taught, tmp_path, monkeypatch):
+    monkeypatch.setattr(minimim.commands.pretrain, "load", lambda *args, **more: scenes("train", 16, image_size=16))
+    more = ["--patch-size", "4", "--epochs", "1", "--batch-size", "8", "--device", "cpu", "--out", str(tmp_path / "run")]
+    assert main(["pretrain", "--method", "eva", "--teacher", taught[0], *more]) == 0
+    (tmp_path / "teacher.safetensors").unlink()
+    assert main(["pretrain", "--method", "eva", "--teacher", taught[0], *more, "--resume"]) == 0
+    assert main(["pretrain", "--method", "eva", "--teacher", str(tmp_path / "other"), *more, "--resume"]) == 2
+
+
 def test_weights_of_another_run_bring_their_teacher_only_where_the_method_is_the_same(taught, tmp_path):
     """Begun with --from: a teacher that is named is read, whatever came along; one that came with the spec is kept."""
     path, other = taught
