@@ -44,13 +44,3 @@ def uniform(batch: int, *shape: int, generator: torch.Generator | None = None, d
 def for_all(*shape: int, generator: torch.Generator | None = None, device=None) -> Tensor:
     """Uniform numbers that the whole global batch shares, such as one block size a batch: the same on every process."""
     return torch.rand(*shape, generator=generator, device=device)
-
-
-def whole_batch(batch: int, generator: torch.Generator | None) -> int:
-    """How many rows the global batch has, of which `batch` are ours."""
-    return generator.total if isinstance(generator, StepGenerator) else batch
-
-
-def own_rows(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    """This process's rows of something that was made for the global batch."""
-    return x[generator.rows] if isinstance(generator, StepGenerator) else x

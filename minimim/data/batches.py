@@ -128,4 +128,4 @@ def fits(images: Tensor, device: torch.device) -> bool:
     """Whether the images may live on the device: they take at most a third of what is free on a GPU."""
     if device.type != "cuda":
         return True
-    return images.numel() < torch.cuda.mem_get_info(device)[0] / 3
+    return images.nbytes < torch.cuda.mem_get_info(device)[0] / 3

@@ -38,6 +38,7 @@ def test_images_go_to_a_gpu_whole_when_a_third_of_its_free_memory_holds_them(mon
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     images = numbered(10).images  # 240 bytes
     assert fits(images, torch.device("cuda")) == there and fits(images, torch.device("cpu"))
+    assert not fits(images.float(), torch.device("cuda"))  # four bytes each
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 9))
