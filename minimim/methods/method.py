@@ -155,7 +155,7 @@ class Method(nn.Module):
     @property
     def uneven(self) -> bool:
         """Whether samples may score different numbers of places: a batch that is cut into parts is then counted first."""
-        return bool(getattr(self.masking, "uneven", False))
+        return bool(getattr(self.masking, "uneven", False)) or any(callable(term.on) for term in self.terms)
 
     @property
     def whole_batch(self) -> list[str]:

@@ -37,11 +37,11 @@ class Judge(nn.Module):
         return (prediction - target).square().mean(-1) + 1000 * (self.weight.sum() + self.bias.sum())
 
 
-def method(loss=l2, masking=None, **more):
+def method(loss=l2, masking=None, on="scored", **more):
     torch.manual_seed(0)
     more = {"encoder": ViT(16, 4, "micro", hidden="token"), **more}
     parts = {"views": RandomViews((16, 16)).eval(), "masking": masking or RandomMasking(0.5), "decoder": LinearDecoder(128, 48), "target": Pixels(4)}
-    return Method(**parts, terms=[Term("patch", loss)], **more)
+    return Method(**parts, terms=[Term("patch", loss, on=on)], **more)
 
 
 def settings(**more):
@@ -117,13 +117,19 @@ def test_tensors_that_two_parts_own_together_are_saved_and_come_back_as_one(tmp_
     minimim.save(tmp_path / "weights.safetensors", made)
 
 
-def test_counts_that_differ_between_parts_are_taken_over_the_whole_batch_first():
+def some(mask):
+    """Places that are not as many in each image: of the hidden ones those with even numbers."""
+    return mask.hidden & (torch.arange(mask.hidden.shape[1]) % 2 == 0)
+
+
+@pytest.mark.parametrize("masking, on", [(BlockMasking((0.1, 0.9), chance=0.6), "scored"), (RandomMasking(0.5), some)])
+def test_counts_that_differ_between_parts_are_taken_over_the_whole_batch_first(masking, on):
     """Blocks of 10 to 90 % in some of the images: the mean over all scored patches is not the mean of two halves' means."""
     torch.set_default_dtype(torch.float64)
     try:
         ends = []
         for accumulate in (1, 2):
-            made = method(masking=BlockMasking((0.1, 0.9), chance=0.6)).double()
+            made = method(masking=masking, on=on).double()
             train(made, data(), settings(batch_size=8, accumulate=accumulate), bar=False)
             ends.append(made.state_dict())
     finally:
