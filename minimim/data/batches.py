@@ -120,7 +120,7 @@ def sent(x: Tensor, device: torch.device) -> Tensor:
 
 
 def read(data, ids: Tensor) -> Tensor:
-    """The images at these places, (k,) → uint8 (k, C, H, W)."""
+    """The images, or the maps on disk, at these places, (k,) → uint8 (k, C, H, W) or (k, H, W)."""
     return data.images[ids] if hasattr(data, "images") else torch.stack([data[i] for i in ids.tolist()])
 
 

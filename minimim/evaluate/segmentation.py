@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minimim.data.batches import in_order, positions
+from minimim.data.batches import in_order, positions, read
 from minimim.data.beside import beside
 from minimim.draws import mix
 from minimim.errors import UserError
@@ -53,7 +53,7 @@ def segmentation_probe(
     head = learn(tokens, here.to(device), classes, grid, steps=steps, lr=lr, weight_decay=weight_decay, seed=seed)
     counts = confusion(head, tested, there.to(device), classes, grid).cpu()  # (n, classes, classes)
     each, present = iou(counts.sum(dim=0))
-    told = [names[c] if names else str(c) for c in range(classes)]
+    told = [names[c] if c < len(names) else str(c) for c in range(classes)]
     return Score(
         each[present].mean().item(),
         spread(counts, seed),
@@ -69,7 +69,7 @@ def compare_segmentation(method: Method, train, test, *, with_floors=True, layer
     """The segmentation probe of a pretrained method's encoder, "pretrained", and by the same function of its floors: "random_init",
     the same encoder as `create` makes it, and "raw_pixels", the pixels of each patch.
 
-    train, test: Images with truth["segmentation"], such as scenes or camvid. how: as `segmentation_probe` has it. Raises UserError
+    train, test: Images or OnDisk with truth["segmentation"], such as scenes or camvid. how: as `segmentation_probe` has it. Raises UserError
     for images without segmentation, and for floors of a method that was put together by hand.
     """
     pairs = {"pretrained": tokens_of(method.encoder, train, test, layer, workers)}
@@ -80,7 +80,7 @@ def compare_segmentation(method: Method, train, test, *, with_floors=True, layer
         pairs["raw_pixels"] = tuple(patch_pixels(images, method.encoder.patch_size, workers=workers) for images in (train, test))
     names = class_names(train)
     more = {"ignore": names.index("void") if "void" in names else None, "names": names, "seed": seed, "device": workplace(method), **how}
-    maps = beside(train, "segmentation"), beside(test, "segmentation")
+    maps = maps_of(train), maps_of(test)
     return {name: segmentation_probe(one, maps[0], other, maps[1], **more) for name, (one, other) in pairs.items()}
 
 
@@ -89,9 +89,17 @@ def tokens_of(encoder: nn.Module, train, test, layer: int, workers: int | None) 
     return tuple(extract(encoder, images, layer=layer, pool="patches", workers=workers) for images in (train, test))
 
 
+def maps_of(images) -> Tensor:
+    """The class of each pixel, uint8 (n, H, W), in memory also where the maps lie on disk."""
+    maps = beside(images, "segmentation")
+    return maps if isinstance(maps, Tensor) else read(maps, torch.arange(len(maps)))
+
+
 def class_names(images) -> tuple[str, ...]:
-    """The name of each class of pixel: of scenes the background and the garments, else the set's own."""
-    return ("background", *images.classes) if "class" in images.truth else tuple(images.classes)
+    """The name of each class of pixel: of scenes the background and the garments, else the set's own, unless they are those of labels."""
+    if "class" in images.truth:
+        return ("background", *images.classes)
+    return tuple(images.classes) if images.labels is None else ()
 
 
 def patch_pixels(images, patch_size: int, batch_size: int = 200, workers: int | None = None) -> Features:

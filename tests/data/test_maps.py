@@ -9,6 +9,7 @@ from minimim.data.batches import batches
 from minimim.data.files import OnDisk
 from minimim.data.maps import MapsOnDisk
 from minimim.errors import UserError
+from minimim.evaluate.segmentation import compare_segmentation
 from minimim.methods import create
 from minimim.train import TrainConfig, train
 
@@ -47,6 +48,15 @@ def test_a_method_of_several_modalities_learns_from_a_disk(pictures):
     method = create("multimae", image_size=16, patch_size=4)
     run = train(method, pictures, TrainConfig(epochs=1, batch_size=6, device="cpu", workers=0, log_every=1), bar=False)
     assert run.finished and all(line["loss"] == line["loss"] for line in run.history)
+
+
+def test_segmentation_on_disk_is_probed_as_in_memory(pictures):
+    method, parts = create("mae", image_size=16, patch_size=4), [pictures.take(range(8)), pictures.take(range(4, 12))]
+    more = {"with_floors": False, "steps": 3, "workers": 0}
+    on_disk = compare_segmentation(method, *parts, **more)
+    for part in parts:
+        part.truth["segmentation"] = torch.stack([part.truth["segmentation"][i] for i in range(8)])
+    assert on_disk == compare_segmentation(method, *parts, **more)
 
 
 def test_a_map_is_cut_from_the_middle_and_classes_are_never_blended(tmp_path):
