@@ -26,7 +26,8 @@ class Term:
     (uniformity, KoLeo). Of these two on is "all".
     against: when given, the target is the error that this other stream's term has just made, detached.
     name: what the log calls it, by default its stream.
-    Raises UserError for a pair or places that are not there, and for places in a comparison of views.
+    Raises UserError for a pair or places that are not there, for places in a comparison of views, and for a name that the log
+    gives to the whole.
     """
 
     stream: str
@@ -42,6 +43,8 @@ class Term:
             raise unknown("pair of a term", str(self.pair), [*PAIRS[:3], "None"])
         if not callable(self.on) and self.on not in PLACES:
             raise unknown("place for a term to count", self.on, PLACES)
+        if (self.name or self.stream) in ("loss", "grad_norm"):
+            raise UserError(f'a term cannot be called "{self.name or self.stream}", as the log calls the whole by that: give it another name')
         if self.pair == "views" and callable(self.on):
             raise UserError(f'the term on "{self.stream}" compares views, each with masks of its own: leave out its on, which reads a mask')
         if self.pair in ("views", None) and not callable(self.on):

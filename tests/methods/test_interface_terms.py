@@ -275,6 +275,11 @@ def test_a_method_without_a_target_compares_with_none():
     assert Method(**parts(target=None, terms=[Term("patch", length, pair=None)]))(images()).target is None
 
 
+def test_a_term_is_not_called_as_the_whole_is():
+    with pytest.raises(UserError, match='cannot be called "loss"'):
+        Term("patch", l2, name="loss")
+
+
 def test_a_comparison_of_views_has_no_places_of_one_mask():
     with pytest.raises(UserError, match="compares views, each with masks of its own"):
         Term("cls", length, pair="views", on=lambda mask: mask.hidden)
