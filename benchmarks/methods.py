@@ -87,6 +87,8 @@ def pretrain(name: str, images: Images, seed: int, steps: int, lr: float | None,
     method = methods.create(name, image_size=tuple(side), **SIZE)
     config = replace(method.defaults, epochs=steps * BATCH / len(images.seen), batch_size=BATCH, seed=seed, device=str(device), log_every=max(1, steps // 20))
     run = train(method, images.seen, config if lr is None else replace(config, lr=lr), bar=False)
+    if not run.finished:
+        raise SystemExit(130)  # stopped by hand: no line, and the next call makes this run anew
     return method.eval(), {"loss_first": run.history[0]["loss"], "loss_last": run.history[-1]["loss"], "seconds": run.seconds, "lr": lr or config.lr}
 
 

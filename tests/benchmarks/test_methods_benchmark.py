@@ -48,6 +48,14 @@ def test_a_method_is_tried_run_and_run_longer_and_nothing_is_done_again(bench, m
     assert again == rows and len(calls) == 5
 
 
+def test_a_run_that_is_stopped_leaves_no_line(bench, monkeypatch, tmp_path):
+    whole = bench.train
+    monkeypatch.setattr(bench, "train", lambda method, data, config, **more: whole(method, data, bench.replace(config, max_minutes=1e-9, epochs=100), **more))
+    with pytest.raises(SystemExit):
+        go(bench, monkeypatch, tmp_path, "--methods", "mae")
+    assert "mae" not in (tmp_path / "methods-cpu.csv").read_text()
+
+
 def test_a_run_counts_as_learnt_two_standard_errors_above_its_own_random_weights(bench):
     row = {"best_se": "0.006", "random_se": "0.008", "random_best": "0.300"}
     assert bench.learnt(row | {"best_linear": "0.321"}) and not bench.learnt(row | {"best_linear": "0.319"})
