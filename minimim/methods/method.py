@@ -89,7 +89,7 @@ class Method(nn.Module):
                 sums.add_extra("penalty", mask.penalty)
         sums.compare_views()
         for name, part in self.parts("own_loss"):
-            sums.add_extra(name, part.own_loss())
+            sums.add_extra(type(part).__name__ if name.startswith("losses.") else name, part.own_loss())
         prediction, target, mask = first
         stream = self.terms[0].stream
         loss, metrics = sums.total()
