@@ -47,7 +47,8 @@ class ConvNet(Staged):
     Differs: halving the map is part of the block that follows; layer scale begins at 1, not 1e-6, and weights by the size of their
     layer, not at a spread of 0.02, which is meant for widths of hundreds: narrow blocks would begin, and stay, as good as absent;
     the last norm is taken of each cell and not after the mean; the ResNet's stem is one convolution with the fine patch as its
-    stride, without max-pooling, and its halving shortcut a 2×2 convolution, not a 1×1 that skips three cells in four. Raises UserError for a kind or a size that is not there.
+    stride, without max-pooling, and its halving shortcut a 2×2 convolution, not a 1×1 that skips three cells in four.
+    Raises UserError for a kind or a size that is not there.
     """
 
     def __init__(self, image_size=224, patch_size=32, size="base", *, channels=3, kind="convnext", drop_path=0.0):

@@ -52,7 +52,7 @@ class SimilarityGoal(nn.Module):
             unit, count = unit * where.unsqueeze(-1), where.sum(dim=1)  # (B, N, D), (B,)
         else:
             count = unit.shape[1]
-        mean = unit.sum(dim=1).square().sum(dim=-1) / count**2  # (B,): the mean over all pairs, because a sum of products is a product of sums
+        mean = unit.sum(dim=1).square().sum(dim=-1) / count**2  # (B,): of all pairs, for a sum of products is a product of sums
         return (gathered(mean).mean() - self.goal).square()
 
     def after_step(self, progress: float) -> None:
