@@ -9,7 +9,7 @@
 For each method three learning rates (the recipe's own, 2e-3 and 8e-3, for 256 images a step) are tried for half of the steps and
 judged, by the linear probe, on images of the train part that nothing else sees; the best one makes the whole run, which is measured on
 the test part. A whole run whose linear probe is not two standard errors above its encoder's random weights, each read at its best
-block and pooling, is made again four times as long.
+block and pooling, is made again four times as long, at that rate and at 2e-3; the validation part says which of the two counts.
 Each run is a line of the results as soon as it ends, and a run whose line is there is not made again: stop and start at will.
 """
 
@@ -141,14 +141,23 @@ def gflops(method, images: Images) -> float:
     return counter.get_total_flops() / 4 * BATCH / 1e9
 
 
+def judged(method, images: Images) -> dict:
+    """What the linear probe reads, on the validation part, at the best place of the middle and the last block."""
+    halfway_and_last = (method.encoder.depth // 2 - 1, method.encoder.depth - 1)
+    at, score = best_place(method.encoder, images.labelled, images.judge, halfway_and_last)
+    return {"chosen_by": score.value, "best_at": at}
+
+
 def whole_run(name: str, images: Images, seed: int, steps: int, lr: float, device, stage: str) -> dict:
     """Pretrain once and measure everything."""
     method, told = pretrain(name, images, seed, steps, lr, device)
     pair = tuple(evaluate.extract(method.encoder, part) for part in (images.labelled, images.test))
-    floor = linear(fresh(method, seed), images.labelled, images.test)
-    (at, best), (random_at, random_best) = (best_place(encoder, images.labelled, images.test) for encoder in (method.encoder, fresh(method, seed)))
-    told |= {"best_at": at, "best_linear": best.value, "best_se": best.stderr, "random_best_at": random_at, "random_best": random_best.value}
-    row = measured(pair, method.encoder, images) | told | {"random_linear": floor.value, "random_se": floor.stderr, "stage": stage, "steps": steps}
+    untrained = fresh(method, seed)
+    floor = linear(untrained, images.labelled, images.test)
+    (at, best), (random_at, random_best) = (best_place(encoder, images.labelled, images.test) for encoder in (method.encoder, untrained))
+    told |= judged(method, images) | {"best_at": at, "best_linear": best.value, "best_se": best.stderr}
+    told |= {"random_best_at": random_at, "random_best": random_best.value, "random_linear": floor.value, "random_se": floor.stderr}
+    row = measured(pair, method.encoder, images) | told | {"stage": stage, "steps": steps}
     return row | {"gflops_a_step": gflops(method, images), "teacher": getattr(method.teacher, "saw", "")}
 
 
@@ -164,20 +173,21 @@ def one_method(name: str, images: Images, seed: int, steps: int, device, results
         row = {"stage": "try", "steps": steps // 2, "lr": rate}
         try:
             method, told = pretrain(name, images, seed, steps // 2, rate, device)
-            halfway_and_last = (method.encoder.depth // 2 - 1, method.encoder.depth - 1)
-            at, score = best_place(method.encoder, images.labelled, images.judge, halfway_and_last)
-            row |= told | {"chosen_by": score.value, "best_at": at}
+            row |= told | judged(method, images)
         except UserError as error:  # such as a loss that is not finite: this rate is too high
             row |= {"chosen_by": 0.0, "teacher": str(error)}
         results.add(same | row)
         tell(name, row)
     tried = results.find(**key, stage="try")
     best = float(max(tried, key=lambda row: float(row["chosen_by"]))["lr"])
-    for stage, length in (("whole", steps), ("again", 4 * steps)):
+    runs = [("whole", steps, best)]
+    # what learns slowly looks best where it has hardly moved: the longer run is made at a rate at which it does move as well
+    runs += [("again", 4 * steps, rate) for rate in dict.fromkeys((best, RATES[1]))]
+    for stage, length, rate in runs:
         if stage == "again" and learnt(results.find(**key, stage="whole")[-1]):
             return
-        if not results.find(**key, stage=stage):
-            row = whole_run(name, images, seed, length, best, device, stage)
+        if not results.find(**key, stage=stage, lr=f"{rate:.5g}"):
+            row = whole_run(name, images, seed, length, rate, device, stage)
             results.add(same | row)
             tell(name, row)
 

@@ -21,12 +21,12 @@ SHOWN = {  # column → its heading
 
 
 def last_runs(rows: list[dict], method: str) -> list[dict]:
-    """For each seed the run that counts: the longer one where there were two, else the whole one."""
-    found = {}
+    """For each seed the run that counts: of longer runs the one that the validation part prefers, else the whole one."""
+    found: dict[str, dict] = {}
     for row in rows:
-        counts = row["stage"] == "again" or row["stage"] in ("floor", "whole") and row["seed"] not in found
-        if row["method"] == method and counts:
-            found[row["seed"]] = row
+        if row["method"] == method and row["stage"] in ("floor", "whole", "again"):
+            other = found.setdefault(row["seed"], row)
+            found[row["seed"]] = max(other, row, key=lambda one: (one["stage"] == "again", float(one["chosen_by"] or 0)))
     return list(found.values())
 
 
