@@ -1,5 +1,9 @@
 """What several test files use: seeds, small images, small methods, and a way to watch a module work."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -59,3 +63,15 @@ def mean_over(errors, *places):
                 if where[b, n]:
                     total, count = total + float(errors[b, n]), count + 1
     return total / count
+
+
+def start_together(script, folder, processes, timeout):
+    """Run a script by torchrun, with a folder for what comes out; nothing of it is left behind, whatever happens."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    process = subprocess.Popen([*torchrun, script, folder], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said, _ = process.communicate(timeout=timeout)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said

@@ -1,14 +1,11 @@
 """What every method of the registry promises, II: two processes compute what one does; compiled, it is traced once."""
 
-import os
-import signal
-import subprocess
-import sys
 
 import every_method
 import pytest
 import torch
 from every_method import NAMES, data, settings, small
+from helpers import start_together
 from safetensors.torch import load_file
 
 from minimim.train import train
@@ -20,14 +17,7 @@ pytestmark = pytest.mark.slow
 def out(tmp_path_factory):
     """The folder with what two processes found of every method, from one start of torchrun."""
     folder = tmp_path_factory.mktemp("every method")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    process = subprocess.Popen([*torchrun, every_method.__file__, folder], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        said, _ = process.communicate(timeout=600)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said
+    start_together(every_method.__file__, folder, 2, timeout=600)
     return folder
 
 

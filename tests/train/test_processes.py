@@ -1,15 +1,12 @@
 """Two processes compute what one does, and three do; they stop together."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import together
 import torch
+from helpers import start_together
 from safetensors.torch import load_file
 
 from minimim import checkpoint
@@ -25,20 +22,7 @@ def out(tmp_path_factory):
     """The folder with what the processes found, all of it from one start of torchrun."""
     folder = tmp_path_factory.mktemp("together")
     assert together.long(*together.OF_ONE, folder / "of one", stopped_by=0)[0] == "False 4 of 10"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
-    process = subprocess.Popen(
-        [*torchrun, Path(together.__file__), folder],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=180)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, said
+    start_together(Path(together.__file__), folder, 3, timeout=180)
     return folder
 
 
