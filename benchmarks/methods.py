@@ -9,7 +9,8 @@
 For each method three learning rates (the recipe's own, 2e-3 and 8e-3, for 256 images a step) are tried for half of the steps and
 judged, by the linear probe, on images of the train part that nothing else sees; the best one makes the whole run, which is measured on
 the test part. A whole run whose linear probe is not two standard errors above its encoder's random weights, each read at its best
-block and pooling, is made again four times as long, at that rate and at 2e-3; the validation part says which of the two counts.
+block and pooling, is made again four times as long, at that rate and, if that does not beat them either, at 2e-3; the validation part
+says which of the two counts.
 Each run is a line of the results as soon as it ends, and a run whose line is there is not made again: stop and start at will.
 """
 
@@ -25,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from minimim import data, evaluate, methods
-from minimim.data.batches import batches
+from minimim.data.batches import batches, in_order
 from minimim.data.beside import beside
 from minimim.diagnose import effective_rank, feature_spread
 from minimim.draws import mix
@@ -43,6 +44,7 @@ COLUMNS = [  # new ones at the end: older lines are then shorter, and stay right
     "shots20", "shots20_sd", "miou", "miou_se", "place_r2", "effective_rank", "spread", "loss_first", "loss_last", "seconds",
     "gflops_a_step", "teacher", "machine", "torch", "best_at", "best_linear", "best_se", "random_best_at", "random_best",
 ]  # fmt: skip
+UNTRAINED = {}  # what `untrained` has measured so far
 
 
 class Images:
@@ -97,14 +99,24 @@ def linear(encoder, fit, test):
     return evaluate.linear_probe(*(evaluate.extract(encoder, part) for part in (fit, test)))
 
 
+@torch.no_grad()
+def everywhere(encoder, images, places) -> dict:
+    """What `evaluate.extract` gives for each place (block, pooling), from one pass over the images."""
+    rows = {place: [] for place in places}
+    for x in in_order(images, 200, next(encoder.parameters()).device):
+        layers = encoder(x, want=("layers",)).layers
+        for layer, pool in places:
+            rows[layer, pool].append(layers[layer].pooled(pool).float().cpu())
+    return {place: evaluate.Features(torch.cat(row), images.labels, str(place)) for place, row in rows.items()}
+
+
 def best_place(encoder, fit, test, blocks=None) -> tuple[str, evaluate.Score]:
     """The block and the pooling whose features the linear probe reads best, chosen without the test images, and what it reads there:
     a method whose head is one linear map, or whose loss is on CLS alone, does not keep its best in the mean of the last block."""
-    found = {}
-    for layer in range(encoder.depth) if blocks is None else blocks:
-        for pool in ("mean", "cls") if encoder.cls_token is not None else ("mean",):
-            pair = (evaluate.extract(encoder, part, layer=layer, pool=pool) for part in (fit, test))
-            found[f"{pool} of block {layer + 1}"] = evaluate.linear_probe(*pair)
+    blocks = range(encoder.depth) if blocks is None else blocks
+    places = [(layer, pool) for layer in blocks for pool in (("mean", "cls") if encoder.cls_token is not None else ("mean",))]
+    fitted, tested = (everywhere(encoder, part, places) for part in (fit, test))
+    found = {f"{pool} of block {layer + 1}": evaluate.linear_probe(fitted[layer, pool], tested[layer, pool]) for layer, pool in places}
     at = max(found, key=lambda name: found[name].details["held_out"])
     return at, found[at]
 
@@ -130,6 +142,15 @@ def fresh(method, seed: int):
     return methods.anew(method, mix(seed)).encoder.eval()
 
 
+def untrained(encoder, images: Images) -> dict:
+    """What the linear probe reads of random weights; most methods have the same encoder, which is then measured once a command."""
+    key = images.name, b"".join(tensor.detach().cpu().numpy().tobytes() for tensor in encoder.state_dict().values())
+    if key not in UNTRAINED:
+        floor, (at, best) = linear(encoder, images.labelled, images.test), best_place(encoder, images.labelled, images.test)
+        UNTRAINED[key] = {"random_linear": floor.value, "random_se": floor.stderr, "random_best_at": at, "random_best": best.value}
+    return UNTRAINED[key]
+
+
 def gflops(method, images: Images) -> float:
     """Operations of the matrix products of one step of the batch, forward and backward, in 10⁹."""
     part = next(batches(images.seen, 4, needs=method.needs, device=next(method.parameters()).device))
@@ -152,11 +173,9 @@ def whole_run(name: str, images: Images, seed: int, steps: int, lr: float, devic
     """Pretrain once and measure everything."""
     method, told = pretrain(name, images, seed, steps, lr, device)
     pair = tuple(evaluate.extract(method.encoder, part) for part in (images.labelled, images.test))
-    untrained = fresh(method, seed)
-    floor = linear(untrained, images.labelled, images.test)
-    (at, best), (random_at, random_best) = (best_place(encoder, images.labelled, images.test) for encoder in (method.encoder, untrained))
+    at, best = best_place(method.encoder, images.labelled, images.test)
     told |= judged(method, images) | {"best_at": at, "best_linear": best.value, "best_se": best.stderr}
-    told |= {"random_best_at": random_at, "random_best": random_best.value, "random_linear": floor.value, "random_se": floor.stderr}
+    told |= untrained(fresh(method, seed), images)
     row = measured(pair, method.encoder, images) | told | {"stage": stage, "steps": steps}
     return row | {"gflops_a_step": gflops(method, images), "teacher": getattr(method.teacher, "saw", "")}
 
@@ -184,7 +203,7 @@ def one_method(name: str, images: Images, seed: int, steps: int, device, results
     # what learns slowly looks best where it has hardly moved: the longer run is made at a rate at which it does move as well
     runs += [("again", 4 * steps, rate) for rate in dict.fromkeys((best, RATES[1]))]
     for stage, length, rate in runs:
-        if stage == "again" and learnt(results.find(**key, stage="whole")[-1]):
+        if stage == "again" and any(learnt(row) for row in results.find(**key) if row["stage"] != "try"):
             return
         if not results.find(**key, stage=stage, lr=f"{rate:.5g}"):
             row = whole_run(name, images, seed, length, rate, device, stage)
