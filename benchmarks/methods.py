@@ -9,8 +9,8 @@
 For each method three learning rates (the recipe's own, 2e-3 and 8e-3, for 256 images a step) are tried for half of the steps and
 judged, by the linear probe, on images of the train part that nothing else sees; the best one makes the whole run, which is measured on
 the test part. A whole run whose linear probe is not two standard errors above its encoder's random weights, each read at its best
-block and pooling, is made again four times as long, at that rate and, if that does not beat them either, at 2e-3; the validation part
-says which of the two counts.
+block and pooling, is made again four times as long, at that rate or at 2e-3, the higher one first, and at the other where that does not
+beat them either; the validation part says which of the two counts.
 Each run is a line of the results as soon as it ends, and a run whose line is there is not made again: stop and start at will.
 """
 
@@ -200,8 +200,8 @@ def one_method(name: str, images: Images, seed: int, steps: int, device, results
     tried = results.find(**key, stage="try")
     best = float(max(tried, key=lambda row: float(row["chosen_by"]))["lr"])
     runs = [("whole", steps, best)]
-    # what learns slowly looks best where it has hardly moved: the longer run is made at a rate at which it does move as well
-    runs += [("again", 4 * steps, rate) for rate in dict.fromkeys((best, RATES[1]))]
+    # what learns slowly looks best where it has hardly moved: the longer run is made at a rate at which it does move, and then at the best
+    runs += [("again", 4 * steps, rate) for rate in sorted({best, RATES[1]}, reverse=True)]
     for stage, length, rate in runs:
         if stage == "again" and any(learnt(row) for row in results.find(**key) if row["stage"] != "try"):
             return

@@ -35,7 +35,7 @@ def test_a_method_is_tried_run_and_run_longer_and_nothing_is_done_again(bench, m
     rows = go(bench, monkeypatch, tmp_path, "--methods", "umae")
     mine = [row for row in rows if row["method"] == "umae"]
     best = float(max(mine[:3], key=lambda row: float(row["chosen_by"]))["lr"])
-    longer = list(dict.fromkeys((best, 2e-3)))
+    longer = sorted({best, 2e-3}, reverse=True)
     assert [row["stage"] for row in mine] == ["try", "try", "try", "whole", *["again"] * len(longer)]  # four steps teach nothing
     assert [steps for steps, _ in calls] == [2, 2, 2, 4, *[16] * len(longer)]
     assert [float(row["lr"]) for row in mine] == [1.5e-4, 2e-3, 8e-3, best, *longer]
