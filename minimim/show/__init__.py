@@ -1,5 +1,9 @@
-"""Pictures: what a method sees, what it hides, and what it fills in."""
+"""Pictures, drawings and charts: what a method sees, what it hides, what it fills in, and how well."""
 
+from minimim.show.charts import Table, bars, curves
+from minimim.show.drawing import Drawing, Shown
+from minimim.show.grids import gallery, heatmaps
+from minimim.show.mae import mae
 from minimim.show.pictures import Filled, as_pixels, fill_in, grey_out, png, strip
 
-__all__ = ["Filled", "as_pixels", "fill_in", "grey_out", "png", "strip"]
+__all__ = ["Drawing", "Filled", "Shown", "Table", "as_pixels", "bars", "curves", "fill_in", "gallery", "grey_out", "heatmaps", "mae", "png", "strip"]

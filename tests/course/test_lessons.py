@@ -16,9 +16,17 @@ from minimim.show import lesson
 LESSONS = sorted((TOP / "notebooks").glob("*.ipynb"))
 SETS = sorted([*(TOP / "solutions").glob("*/*.ipynb"), *(TOP / "exercises").glob("*/*.ipynb")])
 QUICK_CHECKS = {"03": "## Quick check: ", "06": "## Quick check: ", "12": "## Quick check: "}  # where the survey's three belong
+AS_BEFORE = ("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "18")  # not yet taught as the tests below demand
+PROJECT = "18"  # has a list of its own
+BUILT = ("01", "02", "03", "04", "05", "06", "07", "08")  # have their tasks in the build notebook
+WORN = (  # phrases that are to be said in plain words
+    "on loan", "on the paper's word", "nothing more", "has its price", "the price of", "acquits", "made up its mind", "starts with its mind", "grow dear", "grows dear",
+    "figures of speech", "all the same, because", "the house ", "is the honest", "honestly", "to be honest",
+)  # fmt: skip
 FREE_OF_TERMS = "00"  # the overview names what is to come
 
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
+new_lesson = pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2] not in AS_BEFORE], ids=lambda p: p.stem)
 every_notebook = pytest.mark.parametrize("path", [*LESSONS, *SETS], ids=[f"{p.parent.parent.name}-{p.stem}" for p in [*LESSONS, *SETS]])
 
 
@@ -106,12 +114,68 @@ def test_it_speaks_of_no_machine_and_keeps_no_error(path):
 
 
 @every_lesson
-def test_its_size_is_that_of_one_sitting(path):
+def test_its_size_is_that_of_one_evening(path):
     notebook = read(path)
     lines = sum(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code(notebook))
     words = len(prose("\n".join(markdown(notebook))).split())
-    assert 20 <= len(notebook.cells) <= 50 and lines <= 350 and words <= 2500, (len(notebook.cells), lines, words)
-    assert path.stat().st_size <= 300 * 1024, f"{path.stat().st_size // 1024} KB"
+    before = path.stem[:2] in AS_BEFORE
+    assert 20 <= len(notebook.cells) <= 50 and lines <= (350 if before else 300) and words <= 2800, (len(notebook.cells), lines, words)
+    assert path.stat().st_size <= 1024 * 1024, f"{path.stat().st_size // 1024} KB"
+
+
+@new_lesson
+def test_code_stays_within_its_cell_and_shows_what_is_taught(path):
+    for cell in code(read(path)):
+        lines = [line for line in cell.source.split("\n") if line.strip()]
+        assert all(len(line) <= 95 for line in lines), (cell.id, max(lines, key=len))
+        assert "imshow" not in cell.source and "matshow" not in cell.source, f"{cell.id}: let minimim.show draw pictures"
+        drawn = [line for line in lines if re.search(r"\b(plt|ax|axes|figure)\.", line)]
+        assert len(drawn) <= 3, f"{cell.id}: {len(drawn)} lines of plotting belong into minimim.show"
+
+
+@new_lesson
+def test_it_shows_numbers_and_no_verdicts(path):
+    for cell in code(read(path)):
+        for output in cell.outputs:
+            words = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            assert not re.search(r"\b(True|False)\b\s*$", words, re.MULTILINE), f"{cell.id}: {words[:80]!r} is a verdict: show the number, and claim it silently"
+
+
+@new_lesson
+def test_it_speaks_plainly(path):
+    words = prose("\n".join(markdown(read(path)))).lower()
+    for phrase in WORN:
+        assert phrase not in words, phrase
+
+
+@new_lesson
+def test_its_first_cell_asks_its_question_and_keeps_its_lines_apart(path):
+    title, _, box = markdown(read(path))[0].partition("\n\n> ")
+    assert re.search(r"^\*[A-Z][^*]+\?\*$", title, re.MULTILINE), "below the title stands the question that the lesson answers, in italics"
+    lines = ("> " + box).split("\n")
+    for part in ("**You will**", "**You need**", "**Time**", "**GPU**"):
+        assert any(line.startswith(f"> - {part}") for line in lines), f"{part} is an item of the box's list"
+
+
+@new_lesson
+def test_every_try_it_has_a_folded_solution_and_every_picture_its_words(path):
+    whole = "\n".join(markdown(read(path)))
+    for task in whole.split("### Try it")[1:]:
+        assert "<summary>Solution" in re.split(r"^#{1,3} ", task, flags=re.MULTILINE)[0], task[:100]
+    for cell in code(read(path)):
+        for output in cell.outputs:
+            for kind in ("image/png", "image/jpeg"):
+                if kind in output.get("data", {}):
+                    assert output.metadata.get(kind, {}).get("alt"), f"{cell.id}: a picture of minimim.show has words for those who cannot see it"
+
+
+@new_lesson
+def test_it_draws_its_idea_and_sends_to_the_build_notebook(path):
+    notebook, number = read(path), path.stem[:2]
+    pictures = [o for cell in code(notebook) for o in cell.outputs if "image/png" in o.get("data", {}) or "image/jpeg" in o.get("data", {})]
+    assert len(pictures) >= 5, f"{len(pictures)} pictures"
+    if number in BUILT:
+        assert "../exercises/build/" in "\n".join(markdown(notebook))
 
 
 @every_lesson
@@ -138,7 +202,7 @@ def test_it_has_the_parts_of_a_lesson(path):
     for heading in ("## What you will see", "## What goes wrong", "## Recap", "## Check yourself"):
         assert re.search(rf"^{heading}", whole, re.MULTILINE), heading
     assert whole.partition("## Check yourself")[2].count("<details>") >= 5 and whole.count("Predict first") >= 2
-    assert whole.count("### Try it") == 2 and any("interact(" in cell.source or "game" in cell.source for cell in code(notebook))
+    assert whole.count("### Try it") in (1, 2) and any("interact(" in cell.source or "game" in cell.source for cell in code(notebook))
     assert QUICK_CHECKS.get(number, "") in whole
     assert texts[-1].startswith("## Next") and "exercises/ps" in texts[-1] and texts[-1].count("arXiv") >= 3
 
@@ -147,7 +211,7 @@ def test_it_has_the_parts_of_a_lesson(path):
 def test_the_map_lights_parts_that_there_are(path):
     for cell in code(read(path)):
         for lit in re.findall(r"lesson\.component_map\(([^)]*)\)", cell.source):
-            assert set(re.findall(r'"([^"]+)"', lit)) <= {*lesson.PARTS, *lesson.OPTIONAL}
+            assert set(re.findall(r'"([^"]+)"', lit)) <= {*lesson.PARTS, *lesson.OTHERS}
 
 
 def glossary():

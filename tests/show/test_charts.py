@@ -1,0 +1,38 @@
+"""Charts and tables: every number that is given stands on them, with its error and its baseline."""
+
+import pytest
+from drawn import check
+
+from minimim.errors import UserError
+from minimim.show import Table, bars, curves
+
+
+def written(shown):
+    shown.figure.draw_without_rendering()
+    axes = shown.figure.axes[0]
+    return [text.get_text() for text in axes.texts] + [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_bars_carry_their_numbers_errors_and_baselines():
+    shown = bars({"MAE": (0.656, 0.008), "other": 0.5}, floors={"raw pixels": 0.478}, label="accuracy (± standard error)", alt="accuracy of two probes and of raw pixels")
+    check(shown)
+    assert {"0.656 ± 0.008", "0.500", "0.478", "MAE", "other", "raw pixels"} <= set(written(shown))
+    axes = shown.figure.axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.656, 0.5, 0.478] and axes.get_xlabel() == "accuracy (± standard error)"
+    assert len({bar.get_facecolor() for bar in axes.patches}) == 2  # baselines are grey
+
+
+def test_curves_have_names_axes_and_baselines():
+    shown = curves({"MAE": ([0, 1], [3, 2]), "SimMIM": ([0, 1], [2, 1], [0.1, 0.1])}, across="step", up="loss", floors={"mean guess": 2.5}, alt="two losses that fall with the steps", log="y")
+    check(shown)
+    axes = shown.figure.axes[0]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"MAE", "SimMIM", "mean guess"}
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("step", "loss", "log")
+    with pytest.raises(UserError, match="at most 7"):
+        curves({str(n): ([0], [0]) for n in range(8)}, across="x", up="y", alt="too many lines for colours")
+
+
+def test_a_table_says_the_same_as_text_and_as_html():
+    table = Table(["method", "accuracy"], [["mae", 0.45678], ["raw & <pixels>", 1]])
+    assert repr(table) == "method          accuracy\nmae                0.457\nraw & <pixels>         1"
+    assert "0.457" in table._repr_html_() and "raw &amp; &lt;pixels&gt;" in table._repr_html_()
