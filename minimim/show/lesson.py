@@ -56,7 +56,8 @@ def component_map(*lit: str) -> Drawing:
     for key in lit:
         if key not in PARTS and key not in OTHERS:
             raise unknown("part", key, [*PARTS, *OTHERS])
-    alt = f"Map of the parts: {', '.join(PARTS.values())}, and the target that the loss compares with.{f" Lit: {', '.join(lit)}." if lit else ""}"
+    about = f" Lit: {', '.join(lit)}." if lit else ""
+    alt = f"Map of the parts: {', '.join(PARTS.values())}, and the target that the loss compares with.{about}"
     drawing = Drawing(len(PARTS) * STEP - 0.2, 2 * SIDE + 2.4, alt)
     x, low, middle = {key: 0.5 + n * STEP for n, key in enumerate(PARTS)}, TOP + SIDE + 1.5, SIDE / 2
     places = {key: (left, TOP) for key, left in x.items()} | {"modalities": (x["input"], low), "contrast": (x["encoder"], low), "target": (x["decoder"], low)}
