@@ -2,8 +2,8 @@
 
 from minimim.show.charts import Table, bars, curves
 from minimim.show.drawing import Drawing, Shown
+from minimim.show.drawings.whole import mae
 from minimim.show.grids import gallery, heatmaps
-from minimim.show.mae import mae
 from minimim.show.pictures import Filled, as_pixels, fill_in, grey_out, png, strip
 
 __all__ = ["Drawing", "Filled", "Shown", "Table", "as_pixels", "bars", "curves", "fill_in", "gallery", "grey_out", "heatmaps", "mae", "png", "strip"]
