@@ -135,14 +135,17 @@ def writing() -> Finding:
 
 
 def images() -> Finding:
-    """The bundled data, byte for byte."""
+    """The bundled images, byte for byte."""
     from minimim.data.fashion import FILE, SHA256, arrays, digest
+    from minimim.data.photos import FILE as PHOTOS
+    from minimim.data.photos import SHA256 as PIXELS
+    from minimim.data.photos import pixels
 
     try:
-        whole = digest(arrays()) == SHA256
+        whole = digest(arrays()) == SHA256 and digest({PHOTOS: pixels()}) == PIXELS
     except (OSError, ValueError) as error:
-        return Finding(False, f"bundled images ({error})", "clone the course again: a file is not there")
-    return Finding(whole, f"bundled images: {FILE}", "clone the course again: the file is damaged")
+        return Finding(False, f"bundled images ({error})", "clone the course again: a file is not there, or cannot be read")
+    return Finding(whole, f"bundled images: {FILE} and {PHOTOS}", "clone the course again: a file is damaged")
 
 
 LOOKS: tuple[Callable[[], Finding], ...] = (

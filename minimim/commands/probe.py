@@ -148,7 +148,13 @@ def origin(command) -> str:
 
 def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
     """The images to learn labels from and to judge by, at the size that is asked for, or else at the method's own; with `crops`,
-    those to learn from are as the preset wants them for random crops. Raises UserError for a size that the patches do not divide."""
+    those to learn from are as the preset wants them for random crops. Raises UserError for a size that the patches do not divide, and
+    for the photographs, which have no test images of their own."""
+    if source(command, base) == "photos":
+        raise UserError(
+            "photos are six pictures to look at, the same in train and test, so an accuracy on them means nothing: measure on scenes, or on "
+            "images of your own as folder:PATH"
+        )
     size = given(command.image_size, tuple(method.spec["image_size"]))
     size = (size, size) if isinstance(size, int) else size
     grid_of(*size, method.spec["patch_size"])

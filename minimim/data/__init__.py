@@ -7,27 +7,29 @@ from minimim.data.files import OnDisk, folder
 from minimim.data.folders import part_folders
 from minimim.data.images import Images
 from minimim.data.named import SIZES, here, named
+from minimim.data.photos import photos
 from minimim.data.scenes import scenes
 from minimim.errors import UserError, unknown
 
 SPLITS = ("train", "test")
+BUNDLED = ("scenes", "fashion", "photos")
 
-__all__ = ["Images", "OnDisk", "available", "fashion", "load", "names", "scenes"]
+__all__ = ["Images", "OnDisk", "available", "fashion", "load", "names", "photos", "scenes"]
 
 
 def names() -> list[str]:
     """What `load` knows by name; `folder:PATH` is any folder of pictures."""
-    return ["scenes", "fashion", *SIZES, "folder:PATH"]
+    return [*BUNDLED, *SIZES, "folder:PATH"]
 
 
 def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] | None = None, **more) -> Images | OnDisk:
     """A named set of images.
 
-    name: see `names()`. split: train or test (stl10 also has unlabeled); for imagenet and its kin test is their `val`, and
-    for a folder `val` serves where there is no `test` with classes. A folder's parts may be spelt in any case and by their
-    usual synonyms (Training, validation, test_set), or differ in that word alone (seg_train, seg_test). image_size: (H, W) or one side, by default the set's
-    own, 224 for folders; a set on disk may have it larger than the method, see OnDisk. more: for scenes count, seed and
-    objects, for folders in_memory.
+    name: see `names()`. split: train or test (stl10 also has unlabeled; photos are the same six in both); for imagenet and its
+    kin test is their `val`, and for a folder `val` serves where there is no `test` with classes. A folder's parts may be spelt in
+    any case and by their usual synonyms (Training, validation, test_set), or differ in that word alone (seg_train, seg_test).
+    image_size: (H, W) or one side, by default the set's own, 224 for folders; a set on disk may have it larger than the method,
+    see OnDisk. more: for scenes count, seed and objects, for folders in_memory.
     Raises UserError for a name or a split that is not there, and for data that cannot be had.
     """
     size = None if image_size is None else (image_size, image_size) if hasattr(image_size, "__index__") else image_size
@@ -44,6 +46,8 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
         return scenes(split, image_size=size or 32, **more)
     if name == "fashion":
         return fashion(split, image_size=size, **more)
+    if name == "photos":
+        return photos(split, image_size=size, **more)
     return named(name, split, size, **more)
 
 
@@ -55,7 +59,7 @@ def available(name: str, split: str = "train") -> bool:
             return split in part_folders(path, split)
         except UserError:
             return False
-    return kind in ("scenes", "fashion") or here(kind, split)
+    return kind in BUNDLED or here(kind, split)
 
 
 def checked(name: str, split: str) -> tuple[str, str]:
@@ -63,8 +67,8 @@ def checked(name: str, split: str) -> tuple[str, str]:
     if split not in SPLITS and (name, split) != ("stl10", "unlabeled"):
         raise unknown("split", split, SPLITS)
     kind, _, path = str(name).partition(":")
-    if kind != "folder" and name and Path(str(name)).expanduser().is_dir() and name not in ("scenes", "fashion", *SIZES):
+    if kind != "folder" and name and Path(str(name)).expanduser().is_dir() and name not in (*BUNDLED, *SIZES):
         raise UserError(f"{name} is a folder: give it as folder:{name}")
-    if kind != "folder" and name not in ("scenes", "fashion", *SIZES):
+    if kind != "folder" and name not in (*BUNDLED, *SIZES):
         raise unknown("data", name, names())
     return kind, path

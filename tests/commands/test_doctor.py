@@ -30,6 +30,13 @@ def test_damaged_images_a_wrong_python_and_a_locked_folder_are_found(monkeypatch
         assert not look().fine and look().advice
 
 
+@pytest.mark.parametrize("module", ["fashion", "photos"])
+def test_each_bundle_that_is_damaged_is_found(monkeypatch, module):
+    assert doctor.images().fine and "fashion-mnist-6000.npz and photos-6.webp" in doctor.images().what
+    monkeypatch.setattr(import_module(f"minimim.data.{module}"), "SHA256", "0" * 64)
+    assert not doctor.images().fine and "damaged" in doctor.images().advice
+
+
 def test_a_kernel_of_another_python_is_found(monkeypatch, tmp_path):
     other = tmp_path / "python"
     other.write_text("#!/bin/sh\nexit 1\n")

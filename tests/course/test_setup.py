@@ -85,7 +85,7 @@ def test_version_is_said_once():
 
 def test_bundled_files_are_packed_and_the_images_carry_their_licence():
     assets = {path.name for path in (TOP / "minimim" / "assets").iterdir()}
-    assert {"fashion-mnist-6000.npz", "FASHION-MNIST-LICENSE.txt"} <= assets
+    assert {"fashion-mnist-6000.npz", "FASHION-MNIST-LICENSE.txt", "photos-6.webp", "PHOTOS-LICENSE.txt"} <= assets
     assert "MIT License" in (TOP / "minimim/assets/FASHION-MNIST-LICENSE.txt").read_text()
     assert "Apache License" in (TOP / "LICENSE").read_text()
 

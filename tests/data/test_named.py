@@ -252,11 +252,11 @@ def test_without_a_network_each_download_fails_in_that_sentence(alone, monkeypat
 
 
 def test_the_bundled_sets_need_nothing():
-    assert len(load("fashion", "test")) == 1000 and len(load("scenes", "test", count=5)) == 5
+    assert len(load("fashion", "test")) == 1000 and len(load("scenes", "test", count=5)) == 5 and len(load("photos")) == 6
 
 
 def test_names_are_what_load_knows():
-    assert data.names() == ["scenes", "fashion", *SIZES, "folder:PATH"]
+    assert data.names() == ["scenes", "fashion", "photos", *SIZES, "folder:PATH"]
     assert {*PACKS, *DOWNLOADS, "imagenet"} == set(SIZES)
 
 
@@ -265,7 +265,7 @@ def test_names_are_what_load_knows():
     [
         ("scense", "scenes"), ("Scenes", "scenes"), ("fashion-mnist", "fashion"), ("cifar", "cifar10"), ("CIFAR-10", "cifar10"),
         ("stl", "stl10"), ("imagenete", "imagenette"), ("tiny_imagenet", "tiny-imagenet"), ("camvit", "camvid"),
-        ("folders:here", "folder:PATH"),
+        ("folders:here", "folder:PATH"), ("photo", "photos"),
     ],
 )  # fmt: skip
 def test_an_unknown_name_suggests_the_near_one(wrong, right):
@@ -279,7 +279,7 @@ def test_a_name_that_is_near_to_none_is_told_them_all(wrong):
         load(wrong)
 
 
-@pytest.mark.parametrize("name", ["scenes", "fashion", *SIZES, "folder:anywhere", "zzz"])
+@pytest.mark.parametrize("name", ["scenes", "fashion", "photos", *SIZES, "folder:anywhere", "zzz"])
 def test_an_unknown_split_suggests_the_near_one(name):
     with pytest.raises(UserError, match=r"^unknown split 'tset': did you mean 'test'\? Known: test, train"):
         load(name, "tset")
@@ -288,14 +288,14 @@ def test_an_unknown_split_suggests_the_near_one(name):
             load(name, "unlabeled")
 
 
-@pytest.mark.parametrize("name", ["scenes", "fashion", *SIZES])
+@pytest.mark.parametrize("name", ["scenes", "fashion", "photos", *SIZES])
 @pytest.mark.parametrize("size", [0, -1, (32, 0), (-2, 32)])
 def test_a_size_below_one_is_refused_before_anything_is_read(name, size):
     with pytest.raises(UserError, match=f"^image_size must be 1 or more, not {re.escape(str(size))}$"):
         load(name, image_size=size)
 
 
-@pytest.mark.parametrize("name", ["scenes", "fashion", "cifar10", "camvid", "folder:."])
+@pytest.mark.parametrize("name", ["scenes", "fashion", "photos", "cifar10", "camvid", "folder:."])
 def test_no_option_is_ignored_in_silence(name):
     with pytest.raises(TypeError, match="unexpected keyword argument 'counts'"):
         load(name, counts=3)

@@ -209,7 +209,7 @@ def test_imagenet_that_is_not_there_or_not_sorted_is_one_sentence(alone, spoil, 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_bundled_sets_are_always_available(split):
-    assert available("scenes", split) and available("fashion", split)
+    assert available("scenes", split) and available("fashion", split) and available("photos", split)
 
 
 @pytest.mark.parametrize("name", SIZES)
