@@ -85,11 +85,12 @@ class Drawing(Shown):
         """The shape of a tensor, such as (B, N, D)."""
         self.text(x, y, f"({', '.join(map(str, sizes))})", size=9, at=at, code=True, color="#555555")
 
-    def box(self, x: float, y: float, width: float, height: float, kind: str = "plain", words: str = "", **more) -> None:
-        """A rectangle of a kind with its upper left corner at (x, y), and words in its middle. more: for the words."""
+    def box(self, x: float, y: float, width: float, height: float, kind: str = "plain", words: str = "", *, fill: str = "", **more) -> None:
+        """A rectangle of a kind with its upper left corner at (x, y), and words in its middle. fill: a colour instead of the kind's,
+        for what is no tile of a token, such as an axis. more: for the words."""
         if kind not in KINDS:
             raise unknown("kind of tile", kind, KINDS)
-        self.axes.add_patch(Rectangle((x, y), width, height, **{"linewidth": 1, "zorder": 2} | KINDS[kind]))
+        self.axes.add_patch(Rectangle((x, y), width, height, **{"linewidth": 1, "zorder": 2} | KINDS[kind] | ({"facecolor": fill} if fill else {})))
         self.boxes.append((x, y, x + width, y + height))
         if words:
             self.text(x + width / 2, y + height / 2, words, **more)

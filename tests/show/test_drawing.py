@@ -38,6 +38,12 @@ def test_a_tile_has_its_colour_at_its_place():
     assert there[int(1.5 * UNIT), int(2.5 * UNIT)].tolist() == [255, 255, 255]
 
 
+def test_a_box_may_have_a_colour_of_its_own():
+    drawing = Drawing(3, 3, "one box in the colour of an axis")
+    drawing.box(1, 1, 1, 1, fill="#0072b2")
+    assert pixels(drawing)[int(1.5 * UNIT), int(1.5 * UNIT)].tolist() == [0x00, 0x72, 0xB2]
+
+
 def test_a_picture_and_its_patches_have_their_own_pixels():
     image = torch.zeros(3, 4, 4, dtype=torch.uint8)
     image[0, :2, 2:] = 200  # patch 1 is red, the others black
