@@ -23,6 +23,12 @@ def test_most_pages_show_commands():
     assert {page.name for page in PAGES if commands(page)} >= {"README.md", "scale.md", "self-study.md"}
 
 
+@pytest.mark.parametrize("page", [*PAGES, TOP / "benchmarks" / "README.md"], ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_every_link_to_a_file_leads_to_one(page):
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
 def test_every_command_can_be_asked_for(page):
     for arguments in commands(page):
