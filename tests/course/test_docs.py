@@ -48,3 +48,13 @@ def test_the_page_on_scale_has_commands_and_its_flags_are_options():
 def test_the_line_that_the_page_on_scale_shows_is_what_a_run_prints(monkeypatch):
     monkeypatch.setattr(loop, "world", lambda: 8)
     assert f"    {loop.plan(1_281_167, preset('imagenet').train)}\n" in (TOP / "docs" / "scale.md").read_text()
+
+
+def test_the_page_on_teaching_has_notes_on_every_lesson():
+    notes = (TOP / "docs" / "teaching.md").read_text(encoding="utf-8").partition("## Lesson by lesson")[2].partition("\n## ")[0]
+    sections = {part[:2]: part for part in notes.split("\n### ")[1:]}
+    assert set(sections) == {path.name[:2] for path in (TOP / "notebooks").glob("*.ipynb")}
+    for number, section in sections.items():
+        misconceptions, _, questions = section.partition("For class:")
+        assert re.findall(r"^(\d)\. \*\"", misconceptions, re.MULTILINE) == ["1", "2", "3"], number
+        assert len(re.findall(r"^- \*.+?[?.]\* ", questions, re.MULTILINE | re.DOTALL)) == 2, number
