@@ -26,6 +26,10 @@ class WrongAnswer(AssertionError):
         return [str(self)]
 
 
+class Unwritten(WrongAnswer):
+    """What a check says of a stub."""
+
+
 @dataclass
 class Task:
     """One task. name: "ps1.3"; function: what the learner's function is called; truth: arguments → the right answer, by a
@@ -33,7 +37,8 @@ class Task:
     draw: (yours, expected, arguments) → None, a picture that shows the difference; close: (rtol, atol) for floats;
     learns: the arguments that a gradient must reach, where the right one gives them one;
     left: (result, arguments after the call) → {words: tensor}, what else must be right where arguments may change;
-    errors: part of an error as Python says it ("TypeError: …") → the mistake that brings it about."""
+    errors: part of an error as Python says it ("TypeError: …") → the mistake that brings it about;
+    adapt: makes of an answer the function that is tried, where it is none: a class is built and run."""
 
     name: str
     function: str
@@ -45,6 +50,7 @@ class Task:
     learns: tuple[str, ...] = ()
     left: Callable = lambda result, arguments: {}
     errors: dict[str, str] = field(default_factory=dict)
+    adapt: Callable = lambda answer: answer
 
     @cached_property
     def trials(self) -> list["Trial"]:
@@ -90,6 +96,7 @@ def is_plain(arguments: Arguments) -> bool:
 
 def examine(task: Task, answer: Callable) -> int:
     """Try an answer on every case of a task, and return how many there are. Raises WrongAnswer at the first that fails."""
+    answer = task.adapt(answer)
     for trial in task.trials:
         mine, given = attempt(task, answer, trial.words, trial.arguments)
         problem = difference(mine, trial.expected, task.close)
@@ -113,9 +120,11 @@ def complaints(task: Task, words: str):
     """What the learner's own code raises becomes a sentence."""
     try:
         yield
+    except WrongAnswer:
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever the learner's code raises)
         if isinstance(error, NotImplementedError) and not str(error):  # the stub's; torch's own have words
-            raise WrongAnswer(f"{task.name}: {task.function} is not written yet") from None
+            raise Unwritten(f"{task.name}: {task.function} is not written yet") from None
         if isinstance(error, SystemExit):
             raise WrongAnswer(
                 f"{task.name}: {task.function} ends Python, with exit() or the like, on {words}; return a result"
@@ -128,9 +137,10 @@ def complaints(task: Task, words: str):
 
 
 def inner_line(error: BaseException) -> str:
-    """The line of the learner's code in which an error came up: the first frame that lies outside this package."""
+    """The line of the learner's code in which an error came up: the first frame that lies outside this package, and outside of
+    torch, which calls a module's forward."""
     here = error.__traceback__
-    while here and here.tb_frame.f_globals.get("__name__", "").startswith("minimim.feedback"):
+    while here and here.tb_frame.f_globals.get("__name__", "").startswith(("minimim.feedback", "torch.")):
         here = here.tb_next
     return f" in its line {here.tb_lineno}" if here else ""
 
@@ -178,7 +188,8 @@ def difference(mine: Any, expected: Any, close: tuple[float, float]) -> str:
         if not isinstance(mine, tuple | list) or len(mine) != len(expected):
             return f"{len(expected)} results were asked for, in a tuple"
         parts = [difference(m, e, close) for m, e in zip(mine, expected, strict=True)]
-        return next((f"result {n + 1} of {len(parts)}: {text}" for n, text in enumerate(parts) if text), "")
+        names = getattr(expected, "_fields", [f"result {n + 1} of {len(parts)}" for n in range(len(parts))])
+        return next((f"{name.replace('_', ' ')}: {text}" for name, text in zip(names, parts, strict=True) if text), "")
     if isinstance(expected, dict):
         return difference_of_names(mine, expected)
     if not isinstance(mine, Tensor):
