@@ -11,8 +11,9 @@ HOW = (
     "64 images a step, and the best of three learning rates on a validation part. Linear, k-NN and 20 labels a class: accuracy on 4,000 test "
     "images, with 5,000 labels; ± is one standard error, or the spread of seeds where there are several. supmae saw the labels, clip and "
     "multimae more than images. Its own random weights are those of the very encoder. The features are the mean of the last block's patches; the "
-    "best place is the block and pooling (mean or CLS) that the probe reads best, chosen without the test images. A run of 2,400 steps is "
-    "one that did not beat its random weights in 600."
+    "best place is the block and pooling (mean or CLS) that the probe reads best, chosen without the test images. All columns but the last "
+    "two are after 600 steps. Where a method did not beat its random weights in those, it was run four times as long: the last two columns. "
+    "Seconds are those of one core, with a second run beside it."
 )
 SHOWN = {  # column → its heading
     "linear": "linear", "random_linear": "its random weights", "best_linear": "linear, best place", "random_best": "random weights, best place",
@@ -20,13 +21,13 @@ SHOWN = {  # column → its heading
 }  # fmt: skip
 
 
-def last_runs(rows: list[dict], method: str) -> list[dict]:
-    """For each seed the run that counts: of longer runs the one that the validation part prefers, else the whole one."""
+def runs_of(rows: list[dict], method: str, *stages: str) -> list[dict]:
+    """For each seed the run of these stages that counts: where there are several, the one that the validation part prefers."""
     found: dict[str, dict] = {}
     for row in rows:
-        if row["method"] == method and row["stage"] in ("floor", "whole", "again"):
+        if row["method"] == method and row["stage"] in stages:
             other = found.setdefault(row["seed"], row)
-            found[row["seed"]] = max(other, row, key=lambda one: (one["stage"] == "again", float(one["chosen_by"] or 0)))
+            found[row["seed"]] = max(other, row, key=lambda one: float(one["chosen_by"] or 0))
     return list(found.values())
 
 
@@ -44,40 +45,48 @@ def shown(runs: list[dict], column: str) -> str:
 
 def table(rows: list[dict]) -> str:
     """Markdown: the floors, then the methods by the survey's sections, what is missing as missing."""
-    lines = [HOW, "", "| § | method | " + " | ".join(SHOWN.values()) + " | lr | steps | seconds |", "|" + "---|" * (len(SHOWN) + 5)]
+    headings = ["§", "method", *SHOWN.values(), "lr", "seconds", "longer: lr and steps", "longer: linear, best place"]
+    lines = [HOW, "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for name in (*FLOORS, *names()):
-        runs = last_runs(rows, name)
+        runs, longer = runs_of(rows, name, "floor", "whole"), runs_of(rows, name, "again")
         section = RECIPES[name].section if name in RECIPES else ""
         if not runs:
-            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 3))
+            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 4))
             continue
         cells = [shown(runs, column) for column in SHOWN]
-        lines.append(f"| {section} | {name} | " + " | ".join(cells) + f" | {runs[0]['lr']} | {runs[0]['steps']} | {shown(runs, 'seconds')} |")
+        cells += [runs[0]["lr"] or "–", shown(runs, "seconds"), f"{longer[0]['lr']}, {longer[0]['steps']}" if longer else "–", shown(longer, "best_linear")]
+        lines.append(f"| {section} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """A line for each method: its linear probe beside that of its own random weights, under the floors."""
+    """A line for each method: its linear probe at its best place beside that of its own random weights, and after a longer run where
+    there is one."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    there = [name for name in names() if last_runs(rows, name)]
+    there = [name for name in names() if runs_of(rows, name, "whole")]
     if not there:
         return
     figure, axes = plt.subplots(figsize=(9, 1.5 + 0.28 * len(there)), layout="constrained")
     for place, name in enumerate(reversed(there)):
-        runs = last_runs(rows, name)
-        for column, error, colour, mark in (("random_linear", "random_se", "0.6", "o"), ("linear", "linear_se", "C0", "D")):
-            values, errors = ([float(run[key]) for run in runs] for key in (column, error))
-            axes.errorbar(statistics.mean(values), place, xerr=statistics.mean(errors), fmt=mark, color=colour, markersize=5)
+        whole, longer = runs_of(rows, name, "whole"), runs_of(rows, name, "again")
+        for runs, column, error, style in (
+            (whole, "random_best", "random_se", {"fmt": "o", "color": "0.6"}),
+            (whole, "best_linear", "best_se", {"fmt": "D", "color": "C0"}),
+            (longer, "best_linear", "best_se", {"fmt": "D", "color": "C0", "markerfacecolor": "white"}),
+        ):
+            if runs:
+                values, errors = ([float(run[key]) for run in runs] for key in (column, error))
+                axes.errorbar(statistics.mean(values), place, xerr=statistics.mean(errors), markersize=5, **style)
     for number, name in enumerate(FLOORS):
-        runs = last_runs(rows, name)
+        runs = runs_of(rows, name, "floor")
         if runs:
             axes.axvline(float(runs[0]["linear"]), color=f"C{number + 1}", linestyle=("--", ":", "-.")[number], label=name)
     axes.set_yticks(range(len(there)), [f"{name}  ({SECTIONS[RECIPES[name].section]})" for name in reversed(there)], fontsize=8)
-    axes.set_xlabel("linear probe on scenes, test accuracy (diamond: pretrained; circle: the same encoder, random weights)")
+    axes.set_xlabel("linear probe on scenes at the best place, test accuracy (circle: random weights; diamond: after 600 steps; hollow: after 2,400)")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)

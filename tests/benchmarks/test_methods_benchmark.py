@@ -62,14 +62,16 @@ def test_a_run_counts_as_learnt_two_standard_errors_above_its_own_random_weights
     assert bench.learnt(row | {"best_linear": "0.321"}) and not bench.learnt(row | {"best_linear": "0.319"})
 
 
-def test_a_table_takes_the_longer_run_and_shows_the_spread_of_seeds(bench):
-    from methods_table import last_runs, table
+def test_a_table_compares_runs_of_one_length_and_shows_longer_ones_beside_them_and_the_spread_of_seeds(bench):
+    from methods_table import runs_of, table
 
     row = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "linear_se": "0.01", "steps": "600"}
-    longer = row | {"stage": "again", "linear": "0.6", "steps": "2400"}
-    assert last_runs([row, longer], "mae") == last_runs([longer, row], "mae") == [longer]
-    better = longer | {"lr": "0.002", "chosen_by": "0.7"}
-    assert last_runs([row, longer | {"chosen_by": "0.6"}, better], "mae") == [better]
+    longer = row | {"stage": "again", "linear": "0.6", "best_linear": "0.65", "best_se": "0.01", "steps": "2400", "lr": "0.008", "chosen_by": "0.6"}
+    better = longer | {"lr": "0.002", "chosen_by": "0.7", "best_linear": "0.63"}
+    assert runs_of([longer, row, better], "mae", "whole") == [row]
+    assert runs_of([row, longer, better], "mae", "again") == runs_of([better, longer, row], "mae", "again") == [better]
     other = row | {"seed": "1", "linear": "0.5"}
-    (line,) = (text for text in table([longer, other]).splitlines() if "| mae |" in text)
-    assert "0.550 ± 0.071" in line and "| 2400 |" in line
+    (line,) = (text for text in table([longer, row, better, other]).splitlines() if "| mae |" in text)
+    assert "0.450 ± 0.071" in line and line.endswith("| 0.002, 2400 | 0.630 ± 0.010 |")
+    (line,) = (text for text in table([row]).splitlines() if "| mae |" in text)
+    assert "0.400 ± 0.010" in line and line.endswith("| – | – |")
