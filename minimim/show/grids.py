@@ -50,11 +50,11 @@ def gallery(rows: Mapping[str, Tensor], names: Sequence[str] = (), *, alt: str, 
     return Shown(figure, alt, photo)
 
 
-def heatmaps(maps: Mapping[str, Tensor], *, alt: str, label: str = "", side: float = 200, limits=None, colours: str = "viridis", marked: Mapping[str, tuple[int, int]] | None = None, ticks=False, axes_names=("", "")) -> Shown:
+def heatmaps(maps: Mapping[str, Tensor], *, alt: str, label: str = "", side: float = 200, limits=None, colours: str = "viridis", marked: Mapping[str, tuple[int, int]] | None = None, dots: Mapping[str, Tensor] | None = None, ticks=False, axes_names=("", "")) -> Shown:
     """Tables of numbers as colours, side by side on one scale with its bar: {name: (rows, cols)}.
 
     label: what the colours say, beside the bar. limits: of the scale, by default the smallest and the largest number of all.
-    marked: (row, col) of one cell a map, framed in red. axes_names: of the columns and of the rows.
+    marked: (row, col) of one cell a map, framed in red. dots: (rows, cols) bool, cells with a white dot. axes_names: of the columns and of the rows.
     Raises UserError for maps under 128 pixels a side.
     """
     values = {name: torch.as_tensor(x).detach().float().cpu().numpy() for name, x in maps.items()}
@@ -70,5 +70,8 @@ def heatmaps(maps: Mapping[str, Tensor], *, alt: str, label: str = "", side: flo
         if marked and name in marked:
             row, col = marked[name]
             axes.add_patch(Rectangle((col - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2))
+        if dots and name in dots:
+            there = dots[name].nonzero()  # (n, 2)
+            axes.plot(there[:, 1], there[:, 0], "o", color="white", markeredgecolor=INK, markersize=5)
     figure.colorbar(image, ax=figure.axes, label=label, fraction=0.05)
     return Shown(figure, alt)

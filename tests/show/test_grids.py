@@ -51,6 +51,13 @@ def test_maps_share_one_scale_that_has_a_bar():
     assert len(maps[1].patches) == 1 and not maps[0].patches and maps[1].patches[0].get_x() == 0.5
 
 
+def test_dots_lie_on_the_cells_that_are_named():
+    there = torch.tensor([[False, True], [True, False]])
+    shown = heatmaps({"map": torch.rand(2, 2)}, alt="a map with two dots on it", dots={"map": there})
+    check(shown)
+    assert shown.figure.axes[0].lines[0].get_xydata().tolist() == [[1, 0], [0, 1]]  # (column, row)
+
+
 def test_a_photograph_is_kept_as_jpeg_and_smaller():
     torch.manual_seed(0)
     noisy = {"noise": (torch.rand(2, 3, 224, 224) * 255).to(torch.uint8)}
