@@ -28,9 +28,10 @@ def words(drawing):
     return [word.get_text() for word in drawing.words]
 
 
-def at(drawing, x, y):
+def at(drawing, *places):
+    """The colours at these places, (x, y) in units: one drawing, looked at once."""
     there = np.asarray(Image.open(io.BytesIO(drawing.content())).convert("RGB"))
-    return there[round(y * UNIT), round(x * UNIT)].tolist()
+    return [there[round(y * UNIT), round(x * UNIT)].tolist() for x, y in places]
 
 
 def in_rows(drawing, low, high, left=0.0, right=99.0):
@@ -64,7 +65,7 @@ def test_the_patch_in_the_row_is_the_one_that_its_number_says():
     image[0, 16:, :16] = 200  # patch 2 of a grid of 2×2
     drawing = to_tokens(image, 16, 8, [[2, 3]])
     row = {word.get_text(): word.get_position()[0] for word in drawing.words if word.get_position()[1] == 8.85}
-    assert at(drawing, row["2"], 10) == [200, 0, 0] and at(drawing, row["3"], 10) == [0, 0, 0]
+    assert at(drawing, (row["2"], 10), (row["3"], 10)) == [[200, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.parametrize(("shape", "size"), [((4, 4), 2), ((2, 4), 2), ((2, 6), 2), ((4, 2), 1)])
@@ -85,8 +86,8 @@ def test_each_axis_has_one_colour_and_each_number_its_own_place_in_it():
     drawing = split_permute_merge(torch.arange(16).reshape(4, 4), 2)
     stripes = {axis: in_rows(drawing, 2.1 + 0.48 * k, 2.58 + 0.48 * k, left=8.5) for k, axis in enumerate("rpsq")}
     assert stripes == {"r": [0] * 8 + [1] * 8, "p": [0, 0, 0, 0, 1, 1, 1, 1] * 2, "s": [0, 0, 1, 1] * 4, "q": [0, 1] * 8}
-    assert [at(drawing, 24.1, 2.16 + 0.48 * k) for k in range(4)] == [list(bytes.fromhex(AXES[axis][1:])) for axis in "rpsq"]
-    assert [at(drawing, 8.75, 2.16 + 0.48 * k) for k in range(4)] == [list(bytes.fromhex(shade(AXES[axis], 0)[1:])) for axis in "rpsq"]
+    assert at(drawing, *((24.1, 2.16 + 0.48 * k) for k in range(4))) == [list(bytes.fromhex(AXES[axis][1:])) for axis in "rpsq"]
+    assert at(drawing, *((8.75, 2.16 + 0.48 * k) for k in range(4))) == [list(bytes.fromhex(shade(AXES[axis], 0)[1:])) for axis in "rpsq"]
     with pytest.raises(UserError, match="room for 16 numbers"):
         split_permute_merge(torch.zeros(6, 6), 2)
 
@@ -97,8 +98,8 @@ def test_both_orders_hold_the_numbers_and_the_wrong_one_gives_wrong_pixels():
     check(drawing)
     assert in_rows(drawing, 1.6, 2.3, left=8) == patch.permute(1, 2, 0).flatten().tolist()
     assert in_rows(drawing, 5.6, 6.3, left=8) == patch.flatten().tolist()
-    assert at(drawing, 9.5, 3.0) == [173, 58, 14] and at(drawing, 22.5, 1.6) == [173, 58, 14]
-    assert at(drawing, 9.5, 7.0) == [173, 227, 175] and at(drawing, 24.2, 7.4) == [177, 24, 192]
+    assert at(drawing, (9.5, 3.0), (22.5, 1.6)) == [[173, 58, 14]] * 2
+    assert at(drawing, (9.5, 7.0), (24.2, 7.4)) == [[173, 227, 175], [177, 24, 192]]
     with pytest.raises(UserError, match="2×2 pixels"):
         layouts(torch.zeros(3, 4, 4, dtype=torch.uint8))
 
