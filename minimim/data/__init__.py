@@ -29,7 +29,7 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
     kin test is their `val`, and for a folder `val` serves where there is no `test` with classes. A folder's parts may be spelt in
     any case and by their usual synonyms (Training, validation, test_set), or differ in that word alone (seg_train, seg_test).
     image_size: (H, W) or one side, by default the set's own, 224 for folders; a set on disk may have it larger than the method,
-    see OnDisk. more: for scenes count, seed and objects, for folders in_memory.
+    see OnDisk. more: for scenes count, seed, objects and fixed, for folders in_memory.
     Raises UserError for a name or a split that is not there, and for data that cannot be had.
     """
     size = None if image_size is None else (image_size, image_size) if hasattr(image_size, "__index__") else image_size

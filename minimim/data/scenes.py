@@ -30,9 +30,10 @@ CHUNK = 500  # scenes painted at once
 KNOTS = 3  # the background is smooth between KNOTS × KNOTS colours
 SLOTS = 4 + 3 * KNOTS**2  # numbers drawn for the background and the count
 PER_OBJECT = 8  # numbers drawn for each object
+FIXED = {"size": (2,), "place": (3, 4), "tint": (5, 6, 7)}  # what can be the same in all scenes, besides the background, and which numbers it takes
 
 
-def scenes(split="train", count: int | None = None, *, seed=0, image_size=32, objects: int | tuple[int, int] = 1) -> Images:
+def scenes(split="train", count: int | None = None, *, seed=0, image_size=32, objects: int | tuple[int, int] = 1, fixed=()) -> Images:
     """Draw scenes: images uint8 (n, 3, H, W), labels = the class of the nearest object, and truth of every object.
 
     count: how many, by default 20,000 train or 4,000 test; the first k of a larger set are the set of k. Train scenes
@@ -50,13 +51,16 @@ def scenes(split="train", count: int | None = None, *, seed=0, image_size=32, ob
         raise UserError(f"a scene has from 1 to 20 objects, a number or (low, high); not {objects}")
     if min(size) < 16:
         raise UserError(f"a scene is at least 16 pixels high and wide, so that garments can be told; not {size}")
+    for name in fixed:
+        if name not in FIXED and name != "background":
+            raise unknown("part of a scene that can be fixed", name, ["background", *FIXED])
     count = COUNTS[split] if count is None else count
     if count < 1:
         raise UserError(f"count must be 1 or more, not {count}")
     chunks = []
     for start in range(0, count, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, count))
-        chunks.append(paint(split, numbers, seed, size, low, high))
+        chunks.append(paint(split, numbers, seed, size, low, high, fixed))
     images, truth = (
         {name: torch.from_numpy(np.concatenate([chunk[part][name] for chunk in chunks])) for name in chunks[0][part]}
         for part in (0, 1)
@@ -90,10 +94,13 @@ def between(random: np.ndarray, low, high) -> np.ndarray:
     return low + (random * (np.asarray(high) - low + 1) >> 32)
 
 
-def paint(split: str, numbers: np.ndarray, seed: int, size, low: int, high: int) -> tuple[dict, dict]:
+def paint(split: str, numbers: np.ndarray, seed: int, size, low: int, high: int, fixed=()) -> tuple[dict, dict]:
     """Some scenes: {"image": (n, H, W, 3)} and their truth."""
     n, (height, width) = len(numbers), size
     random = draw(seed, split, numbers, SLOTS + PER_OBJECT * high)
+    for name in fixed:
+        columns = range(SLOTS - 1) if name == "background" else [SLOTS + PER_OBJECT * k + slot for k in range(high) for slot in FIXED[name]]
+        random[:, list(columns)] = 2**31  # the middle of what could be drawn
     canvas = background(random[:, : SLOTS - 1], size)  # (n, H, W, 3)
     count = between(random[:, SLOTS - 1], low, high)
     segmentation = np.zeros((n, height, width), np.uint8)

@@ -94,6 +94,24 @@ def test_the_defaults_are_those_of_the_course(monkeypatch):
         assert same(data, load("scenes", split, image_size=32, seed=0, objects=1, count=count))
 
 
+def test_what_is_fixed_is_the_same_in_all_scenes_and_the_rest_stays():
+    free = scenes("test", 40)
+    for name in ("background", "place", "size", "tint"):
+        held = scenes("test", 40, fixed=(name,))
+        assert torch.equal(held.labels, free.labels) and torch.equal(held.truth["garment"], free.truth["garment"])
+        assert (len(held.truth["tint"].unique()) == 1) == (name == "tint") and (len(held.truth["size"].unique()) == 1) == (name == "size")
+        same_shape = torch.equal(held.truth["segmentation"], free.truth["segmentation"])
+        assert same_shape == (name in ("background", "tint")) and not torch.equal(held.images, free.images)
+    corner = scenes("test", 40, fixed=("background",)).images[:, :, 0, 0]
+    empty = scenes("test", 40, fixed=("background",)).truth["segmentation"][:, 0, 0] == 0
+    assert len(corner[empty].unique(dim=0)) == 1 and len(free.images[empty, :, 0, 0].unique(dim=0)) > 1
+    both = scenes("test", 40, fixed=("place", "size")).truth["box"][:, 0].float()
+    assert ((both[:, :2] + both[:, 2:]) / 2 - 16).abs().max() < 3  # in the middle of 32 pixels
+    assert same(scenes("test", 40, objects=2, fixed=("size",)).take(slice(5)), scenes("test", 5, objects=2, fixed=("size",)))
+    with pytest.raises(UserError, match="did you mean 'tint'"):
+        scenes("test", 4, fixed=("tin",))
+
+
 def test_no_scene_touches_the_global_generators():
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
     scenes("train", 3)
