@@ -1,10 +1,17 @@
 """Name what is left: masked pictures for a learner to name, beside a machine that gets the same ones."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
+from minimim.data.images import Images
 from minimim.errors import unknown
+from minimim.show.charts import curves
+from minimim.show.drawing import Shown
+from minimim.show.grids import gallery
+from minimim.show.pictures import grey_out
 
 
 @dataclass
@@ -37,6 +44,31 @@ class Game:
         """Whether every picture has its name."""
         return len(self.answers) == len(self.questions)
 
+    def sheet(self, across: int = 6) -> Shown:
+        """All the pictures with their numbers, for a game on paper."""
+        numbers = range(1, len(self.questions) + 1)
+        starts = range(0, len(self.questions), across)
+        rows = {f"{n + 1}-{min(n + across, len(self.questions))}": n for n in starts}
+        return gallery(
+            {name: torch.stack([q.picture for q in self.questions[n : n + across]]) for name, n in rows.items()},
+            under={name: list(numbers)[n : n + across] for name, n in rows.items()},
+            alt=f"{len(self.questions)} masked pictures with numbers, each to be named as one of: {', '.join(self.names)}.",
+        )
+
+    def against(self, machines: Mapping[str, Mapping[float, tuple[float, float]]]) -> Shown:
+        """The accuracy at each mask ratio, of machines and, once the game is over, of who played it.
+
+        machines: {name: {ratio: (accuracy, standard error)}}.
+        """
+        lines = {name: tuple(zip(*((100 * ratio, *both) for ratio, both in sorted(at.items())), strict=True)) for name, at in machines.items()}
+        who = ""
+        if self.over:
+            mine = score(self.questions, self.answers, "ratio")
+            lines[f"you ({min(asked for _, asked in mine.values())} pictures a point)"] = ([100 * ratio for ratio in mine], [right / asked for right, asked in mine.values()])
+            who = " Your own line is among them."
+        chance = 1 / len(self.names)
+        return curves(lines, floors={"chance": chance}, marks=True, across="hidden patches (%)", up="accuracy ± standard error", alt=f"Accuracy against the mask ratio for {', '.join(machines)}, and chance.{who}")
+
     def play(self):
         """The widget: the next picture, ten buttons, and a box that takes the digit of a name as soon as it is typed."""
         import ipywidgets as widgets
@@ -67,6 +99,22 @@ class Game:
         show()
         rows = [widgets.HBox(buttons[start : start + 5]) for start in range(0, len(buttons), 5)]
         return widgets.VBox([line, image, key, *rows])
+
+
+def deal(images: Images, maskings: Mapping[str, Callable], ratios: Sequence[float], patch_size: int, generator: torch.Generator) -> Game:
+    """A game on labelled images: one question an image, the ratios in turns, and the kinds of masks in turns.
+
+    maskings: {kind: what makes a masking of a ratio}. generator: of the masks.
+    """
+    settings = [(kind, ratio) for kind in maskings for ratio in ratios]
+    grid = tuple(side // patch_size for side in images.images.shape[-2:])
+    questions = []
+    for n, label in enumerate(images.labels.tolist()):
+        kind, ratio = settings[n % len(settings)]
+        image = images.images[n : n + 1]
+        (mask,) = maskings[kind](ratio)({"image": image}, grid, generator=generator)
+        questions.append(Question(grey_out(image, mask.hidden, patch_size)[0], images.classes[label], kind, ratio))
+    return Game(questions, images.classes)
 
 
 def score(questions: list[Question], answers: dict[int, str], by: str) -> dict:

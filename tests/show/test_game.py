@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from drawn import check
 
+from minimim.data import load
 from minimim.errors import UserError
-from minimim.show.game import Game, Question, score
+from minimim.masking import BlockMasking, RandomMasking
+from minimim.show.game import Game, Question, deal, score
 
 NAMES = ("bag", "coat", "dress")
 
@@ -70,3 +73,34 @@ def test_each_question_shows_its_own_picture():
     before = image.value
     row.children[0].click()
     assert image.value != before
+
+
+def test_a_game_is_dealt_evenly_with_its_own_names_and_masks():
+    images = load("scenes", "test", count=16, seed=5)
+    game = deal(images, {"random": RandomMasking, "block": BlockMasking}, (0.25, 0.75), 4, torch.Generator().manual_seed(0))
+    assert [q.right for q in game.questions] == [images.classes[label] for label in images.labels]
+    settings = [(q.kind, q.ratio) for q in game.questions]
+    assert all(settings.count(setting) == 4 for setting in {("random", 0.25), ("random", 0.75), ("block", 0.25), ("block", 0.75)})
+    for question, image in zip(game.questions, images.images, strict=True):
+        grey = (question.picture == 128).all(0)
+        assert grey.float().mean() == pytest.approx(question.ratio, abs=0.01) and torch.equal(question.picture[:, ~grey], image[:, ~grey])
+
+
+def test_the_sheet_has_all_pictures_with_their_numbers():
+    sheet = Game(questions(), NAMES).sheet(across=4)
+    check(sheet)
+    assert [text.get_text() for text in sheet.figure.texts] == ["1-4", "1", "2", "3", "4", "5-6", "5", "6"] and "dress" in sheet.alt
+
+
+def test_a_line_of_yours_is_drawn_only_when_you_have_played():
+    machines = {"machine": {0.9: (0.2, 0.03), 0.15: (0.4, 0.03)}}
+    game = Game(questions(), NAMES)
+    before = game.against(machines)
+    check(before)
+    (line,) = (container.lines[0] for container in before.figure.axes[0].containers)
+    assert line.get_xdata().tolist() == [15, 90] and line.get_ydata().tolist() == [0.4, 0.2] and "Your own" not in before.alt
+    for n in range(6):
+        game.answer(NAMES[0])
+    after = game.against(machines)
+    yours = after.figure.axes[0].containers[1]
+    assert yours.get_label() == "you (3 pictures a point)" and yours.lines[0].get_ydata().tolist() == [1 / 3, 1 / 3] and "Your own" in after.alt
