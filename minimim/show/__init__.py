@@ -2,7 +2,14 @@
 
 from minimim.show.charts import Table, bars, curves
 from minimim.show.drawing import Drawing, Shown
-from minimim.show.drawings.attention import attention_over, heads_side_by_side, queries_keys_values, score_matrix, softmax_row, weighted_mean
+from minimim.show.drawings.attention import (
+    attention_over,
+    heads_side_by_side,
+    queries_keys_values,
+    score_matrix,
+    softmax_row,
+    weighted_mean,
+)
 from minimim.show.drawings.decoder import broken, decoder_tiles, put_back, visible_only
 from minimim.show.drawings.training import adamw_step, training_loop
 from minimim.show.drawings.whole import mae
