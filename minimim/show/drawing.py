@@ -68,7 +68,7 @@ class Drawing(Shown):
     """Squared paper of so many units, (width, height), on which things are placed."""
 
     def __init__(self, width: float, height: float, alt: str, photo: bool = False):
-        super().__init__(Figure(figsize=(width * UNIT / DPI, height * UNIT / DPI), dpi=DPI), alt, photo)
+        super().__init__(Figure(figsize=(width * UNIT / DPI, height * UNIT / DPI), dpi=DPI, layout="none"), alt, photo)
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set(xlim=(0, width), ylim=(height, 0))
         self.axes.axis("off")

@@ -29,7 +29,7 @@ def gallery(rows: Mapping[str, Tensor], names: Sequence[str] = (), *, alt: str, 
     if wide > PAGE:
         raise UserError(f"{across} pictures of {side} pixels and their names need {wide} pixels, and a page has {PAGE}: give at most {(PAGE - left) // (side + gap)} in a row")
     high = line * bool(names) + sum(tall + gap + line * (name in under) for name in rows)
-    figure = Figure(figsize=(wide / DPI, high / DPI), dpi=DPI)
+    figure = Figure(figsize=(wide / DPI, high / DPI), dpi=DPI, layout="none")
 
     def write(x: float, y: float, words: str, at: str) -> None:
         figure.text(x / wide, 1 - y / high, words, ha=at, va="center", fontsize=10, color=INK, parse_math=False)

@@ -5,7 +5,7 @@ import torch
 from drawn import check
 
 from minimim.errors import UserError
-from minimim.show import lesson
+from minimim.show import Drawing, gallery, lesson
 
 
 @pytest.mark.parametrize("lit", [*lesson.PARTS, *lesson.OTHERS])
@@ -25,3 +25,13 @@ def test_a_claim_says_nothing_when_it_holds_and_its_words_when_not(capsys):
     assert lesson.claim(torch.tensor(True), "one is less than two") is None and capsys.readouterr().out == ""
     with pytest.raises(AssertionError, match="does not bear out what the lesson says: two is less than one"):
         lesson.claim(torch.tensor(False), "two is less than one")
+
+
+def test_no_picture_complains_under_the_look_of_a_lesson(recwarn):
+    import matplotlib
+
+    with matplotlib.rc_context():
+        lesson.setup()
+        Drawing(2, 2, "nothing but paper, under the look").content()
+        gallery({"": torch.zeros(1, 3, 16, 16, dtype=torch.uint8)}, alt="one black picture, under the look").content()
+    assert [str(warning.message) for warning in recwarn] == []
