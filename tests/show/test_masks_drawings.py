@@ -16,7 +16,7 @@ from minimim.hole_filler import HoleFiller, neighbours
 from minimim.masking import RandomMasking, mask_by_noise
 from minimim.patches import patchify
 from minimim.show.drawing import KINDS, UNIT
-from minimim.show.drawings.masks import hole_filler, shuffle_and_restore, three_choices
+from minimim.show.drawings.masks import filler_at, shuffle_and_restore, three_choices
 
 
 def at(drawing, *places):
@@ -83,7 +83,7 @@ def test_the_hole_filler_is_drawn_with_what_it_reads_and_guesses(fitted, wanted)
     patches = patchify(normalize(images), 4)
     _, there = neighbours(patches, mask, (8, 8))
     i, n = (mask & (there.sum(2) == wanted)).nonzero()[0].tolist()
-    drawing = hole_filler(fitted, images[i], mask[i], n)
+    drawing = filler_at(fitted, images[i], mask[i], n)
     check(drawing)
     written = [word.get_text() for word in drawing.words]
     assert sum(word.endswith(": 0") for word in written) == 4 - wanted and "(241, 48)" in written
@@ -96,7 +96,7 @@ def test_the_hole_filler_is_drawn_with_what_it_reads_and_guesses(fitted, wanted)
 
 def test_a_visible_patch_is_not_guessed(fitted):
     with pytest.raises(UserError, match="is visible"):
-        hole_filler(fitted, load("scenes", "test", count=1).images[0], torch.arange(64) > 3, 2)
+        filler_at(fitted, load("scenes", "test", count=1).images[0], torch.arange(64) > 3, 2)
 
 
 def test_the_choices_show_what_is_read_and_what_counts():

@@ -16,6 +16,7 @@ from minimim.show.drawings.patches import (
     AXES,
     alike,
     cut_apart,
+    cuts,
     kernel_and_row,
     layouts,
     shade,
@@ -66,6 +67,16 @@ def test_the_patch_in_the_row_is_the_one_that_its_number_says():
     drawing = to_tokens(image, 16, 8, [[2, 3]])
     row = {word.get_text(): word.get_position()[0] for word in drawing.words if word.get_position()[1] == 8.85}
     assert at(drawing, (row["2"], 10), (row["3"], 10)) == [[200, 0, 0], [0, 0, 0]]
+
+
+def test_patches_are_numbered_in_reading_order_where_there_is_room():
+    image = load("photos").images[0]
+    drawing = cuts(image, [56, 32, 16])
+    check(drawing)
+    numbers = [int(text) for text in words(drawing) if text.isdecimal()]
+    assert numbers == [*range(16), *range(49)] and "P = 16: 14 × 14 = 196 patches" in words(drawing)
+    places = {word.get_text(): word.get_position() for word in drawing.words[1:17]}
+    assert places["1"][0] > places["0"][0] and places["1"][1] == places["0"][1] and places["4"][1] > places["0"][1]
 
 
 @pytest.mark.parametrize(("shape", "size"), [((4, 4), 2), ((2, 4), 2), ((2, 6), 2), ((4, 2), 1)])

@@ -92,7 +92,7 @@ def line(drawing: Drawing, start: tuple[float, float], end: tuple[float, float],
     drawing.arrow(start, end, color=INK if strong else PALE_LINE)
 
 
-def hole_filler(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawing:
+def filler_at(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawing:
     """What a fitted hole-filler reads for the hidden patch n of one image, uint8 (C, H, W), mask (N,) bool, and what it guesses.
 
     Raises UserError where patch n is visible.

@@ -85,6 +85,23 @@ def to_tokens(image: Tensor, patch_size: int, dim: int, shown: Sequence[Sequence
     return drawing
 
 
+def cuts(image: Tensor, sizes: Sequence[int]) -> Drawing:
+    """One picture, uint8 (C, H, W), cut into patches of each of these sizes, at most three; numbered where a patch has room for it."""
+    alt = f"One picture, cut into patches of {', '.join(map(str, sizes))} pixels a side: the larger the patch, the fewer there are, and the more of the picture each of them holds."
+    side, height = 7.6, image.shape[-2]
+    drawing = Drawing(0.4 + 8.2 * len(sizes), 1.2 + side * height / image.shape[-1], alt)
+    for n, size in enumerate(sizes):
+        rows, cols = grid_of(height, image.shape[-1], size)
+        left = 0.4 + n * 8.2
+        drawing.text(left + side / 2, 0.45, f"P = {size}: {rows} × {cols} = {rows * cols} patches")
+        drawing.picture(left, 0.9, side, cut_apart(image[None], size)[0])
+        unit = side / (cols * (size + 2) - 2)
+        for k in range(rows * cols if size * unit > 0.9 else 0):
+            place = (left + (k % cols * (size + 2) + size / 2) * unit, 0.9 + (k // cols * (size + 2) + size / 2) * unit)
+            drawing.text(*place, str(k), size=8, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.8})
+    return drawing
+
+
 def split_permute_merge(image: Tensor, patch_size: int) -> Drawing:
     """Patchify in three steps on one small picture of whole numbers, (H, W), with one colour for each of the axes r, p, s and q.
 
