@@ -17,15 +17,15 @@ from minimim.methods.registry import alternatives
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command, and return the exit code: 0, 1 when the answer is no, 2 for a mistake in what was asked, 130 for
-    Ctrl-C, 141 where nobody reads any further, as behind `| head`. A mistake is one sentence, never a traceback."""
+    """Run one command, and return the exit code: 0; 1 when the answer is no; 2 for a mistake in the command; 130 for Ctrl-C; 141 when
+    the output is closed early, as by `| head`. A mistake is reported in one sentence, never as a traceback."""
     warnings.showwarning = note
     printable()
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         command = parse(arguments)
         code = int(command.run() or 0)
-        sys.stdout.flush()  # here, and not when Python ends, a closed pipe or a full disk can still be caught
+        sys.stdout.flush()  # here a closed pipe or a full disk can still be caught, when Python ends it cannot
         return code
     except UserError as error:
         print(f"minimim: {error}", file=sys.stderr)
@@ -44,14 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def printable() -> None:
-    """Let what a code page lacks, such as × or ±, come out as a question mark: no run ends because it cannot be printed."""
+    """Print characters that a code page lacks, such as × or ±, as question marks, so that no run ends because of them."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where a notebook prints
             stream.reconfigure(errors="replace")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one sentence, as every other mistake's."""
+    """A parser that reports an error in one sentence, as everything here does."""
 
     def error(self, message: str):
         raise UserError(f"{message}; see {self.prog} --help")
@@ -66,7 +66,7 @@ def parse(arguments: list[str]):
     """The command that the arguments ask for, with its options filled in."""
     parser = Parser(
         prog="minimim",
-        description="Masked Image Modeling, step by step: pretrain an encoder without labels, and find out what it learnt.",
+        description="Masked Image Modeling, step by step: pretrain an encoder without labels, and find out what it has learnt.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parts = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -81,8 +81,8 @@ def parse(arguments: list[str]):
 
 
 def build(command, given: dict):
-    """A command from flat options: those of the recipe and of the training are gathered where they belong. For these,
-    only what was asked for is set, so that each method keeps its own defaults."""
+    """A command from flat options: those of the recipe and of the training are collected in dicts of their own. These hold only what
+    was given, so that each method keeps its own defaults."""
     values = {f.name: given.pop(f.name) for f in fields(command) if f.name in given}
     if "train" in {f.name for f in fields(command)}:
         tuned = {f.name: given.pop(f.name) for f in fields(config_type(command))}
@@ -108,12 +108,12 @@ def add_fields(parser: argparse.ArgumentParser, cls, *, defaults=None) -> None:
 
 
 def add_recipe(parser: argparse.ArgumentParser, command, method: str) -> None:
-    """The options that depend on the method: of training, and of its recipe, with the method's own defaults."""
+    """The options that depend on the method: those of training and those of its recipe, with the method's own defaults."""
     names = {f.name for f in fields(command)}
     if "train" in names:
         kind = config_type(command)
         recipe = kind is TrainConfig
-        group = parser.add_argument_group("training, by default " + (f"as {method} wants it" if recipe else "as below, or as the preset has it"))
+        group = parser.add_argument_group("training, by default " + (f"as {method} needs it" if recipe else "as below, or as the preset says"))
         add_fields(group, kind, defaults=create(method).defaults if recipe else kind())
     if "options" in names:
         add_options(parser, method)
@@ -125,8 +125,8 @@ def config_type(command) -> type[TrainConfig]:
 
 
 def add_one(parser, name: str, kind, default, text: str) -> None:
-    """One option by its type: a switch for bool, several values for tuples, one value for the rest. A name that is a word of
-    Python's own, such as `from_`, ends in a line that is not typed."""
+    """One option by its type: a switch for bool, several values for tuples, one value for the rest. A name that would be a
+    keyword of Python, such as `from_`, ends in an underscore that the option leaves out."""
     shown_name = name.rstrip("_")
     flag = "--" + shown_name.replace("_", "-")
     allowed = [k for k in alternatives(kind) if k is not type(None)]
@@ -145,7 +145,7 @@ def add_one(parser, name: str, kind, default, text: str) -> None:
 
 
 class Several(argparse.Action):
-    """One value stays one; two become a tuple; nothing takes more."""
+    """One value stays one, two become a tuple, and more are refused."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         if len(values) > 2:
@@ -154,7 +154,7 @@ class Several(argparse.Action):
 
 
 def wanted_method(arguments: list[str]) -> str:
-    """The method that is asked for, whose own options are then known: the one after --method, else mae."""
+    """The method whose options are needed: the one after --method, or else mae."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--method", default="mae")
     return finder.parse_known_args(arguments)[0].method

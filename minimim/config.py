@@ -12,32 +12,32 @@ def option(default, text: str):
 
 
 def argument(text: str):
-    """A field that is asked for by its place, without a flag."""
+    """A positional argument, without a flag."""
     return field(metadata={"help": text, "positional": True})
 
 
 @dataclass
 class TrainConfig:
-    """Everything about a training run that is not the method or the data. Raises UserError for values that cannot be."""
+    """Everything about a training run that is not the method or the data. Raises UserError for impossible values."""
 
     epochs: float = option(40, "passes over the data")
     batch_size: int = option(256, "images a step, over all processes and all accumulated parts")
     lr: float = option(1.5e-4, "learning rate for 256 images a step; scaled with the batch size")
-    warmup: float = option(0.05, "part of the run in which the learning rate climbs to its height")
-    weight_decay: float = option(0.05, "decay of weights; biases and norms have none")
-    weight_decay_end: float | None = option(None, "decay at the end of the run, reached along a cosine; none keeps it as it is")
-    betas: tuple[float, float] = option((0.9, 0.95), "AdamW's memory of the gradient and of its square")
-    clip: float = option(0.0, "largest gradient norm; 0 does not clip")
-    accumulate: int = option(1, "parts into which a batch is cut when it does not fit")
-    seed: int = option(0, "everything random in the run follows from this number")
+    warmup: float = option(0.05, "fraction of the run in which the learning rate rises to its maximum")
+    weight_decay: float = option(0.05, "weight decay; biases and norms have none")
+    weight_decay_end: float | None = option(None, "weight decay at the end of the run, reached along a cosine (by default the same as at the start)")
+    betas: tuple[float, float] = option((0.9, 0.95), "AdamW's decay rates for the averages of the gradient and of its square")
+    clip: float = option(0.0, "largest norm of the gradient, above which it is scaled down; 0 does not clip")
+    accumulate: int = option(1, "parts into which a batch is divided when it does not fit")
+    seed: int = option(0, "random seed, from which everything random in the run follows")
     device: str = option("auto", "auto, cpu, cuda or mps")
     precision: str = option("auto", "auto (bf16 on GPUs that have it, else fp32), fp32 or bf16")
     compile: bool = option(False, "torch.compile the encoder and the decoder")
     workers: int = option(2, "processes that read images, for data that does not fit in memory")
     save_every: float = option(120.0, "seconds between checkpoints")
-    max_minutes: float = option(0.0, "stop after so long, saved, to be resumed; 0 goes on to the end")
+    max_minutes: float = option(0.0, "save and stop after this time, to be resumed later; 0 goes on to the end")
     log_every: int = option(20, "steps between lines of metrics.jsonl")
-    probe_every: float = option(0.0, "epochs between looks at the encoder (k-NN and effective rank); 0 never looks")
+    probe_every: float = option(0.0, "epochs between measurements of the encoder (k-NN and effective rank); 0 measures never")
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "lr", "accumulate", "log_every"):

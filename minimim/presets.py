@@ -182,7 +182,7 @@ def preset(name: str, fast: bool = False) -> Preset:
 
 def shortened(base: Preset) -> Preset:
     """The same method and the same machinery on 2,000 images of 8×8 patches, with the smallest encoder and a few epochs.
-    Where its data is not on this machine, the scenes stand in."""
+    Where its data is not on this machine, the scenes take its place."""
     here = available(base.data, base.split)
     few = {"batch_size": 64, "compile": False, "workers": 0, "save_every": 120.0, "warmup": 0.1}
     return replace(

@@ -27,7 +27,7 @@ SIDE = {"cuda": 8192}  # of the square matrices whose product is timed; 1536 els
 
 @dataclass
 class Timed:
-    """What was seen of one setting. rates: images/s of each step, sorted; product: FLOP/s of a large matrix product in
+    """Measurements of one setting. rates: images/s of each step, sorted; product: FLOP/s of a large matrix product in
     the same precision; parts: seconds of each part of a step; memory: bytes at the peak of a step, on CUDA."""
 
     rates: list[float]
@@ -39,25 +39,25 @@ class Timed:
 @dataclass
 class Bench:
     """Time whole training steps of a method on this machine, augmentation and optimiser included, and say which setting
-    is the fastest and where its time goes. The images are random bytes."""
+    is the fastest and where its time goes. The images are random numbers."""
 
-    preset: str = option("demo", "a named run whose method, sizes and batch are timed; the other options change it")
-    method: str | None = option(None, "which; see `minimim methods`")
+    preset: str = option("demo", "a named run, for its method, sizes and batch; the other options change it")
+    method: str | None = option(None, "the method, see `minimim methods`")
     image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width")
-    patch_size: int | None = option(None, "pixels of a patch's side")
-    size: str | None = option(None, "of the encoder: micro, tiny, small, base or large")
+    patch_size: int | None = option(None, "side of a patch in pixels")
+    size: str | None = option(None, "size of the encoder: micro, tiny, small, base or large")
     batch_size: int | None = option(None, "images a step")
-    accumulate: int | None = option(None, "parts into which a batch is cut when it does not fit")
-    rounds: int = option(10, "how often each setting is timed")
+    accumulate: int | None = option(None, "parts into which a batch is divided when it does not fit")
+    rounds: int = option(10, "how many times each setting is timed")
     precision: str = option("all", "all (fp32 and bf16), fp32 or bf16")
     compile: bool = option(False, "also time the compiled model; compiling takes a minute or more")
     device: str = option("auto", "auto, cpu, cuda or mps")
     options: dict = field(default_factory=dict)  # of the recipe
 
     def run(self) -> int:
-        """Print images/s for each setting, the middle of all rounds with the slowest and the fastest; what to ask for; and
-        of the fastest its operations a second, how its step's time divides, and on CUDA its memory. A setting that cannot be timed
-        is told and left out; raises UserError where that is every one."""
+        """Print images/s for each setting (the median of all rounds, the slowest and the fastest) and which setting to choose; and of the
+        fastest its operations a second, how the time of a step divides, and on CUDA its memory. A setting that cannot be timed is
+        named and left out; raises UserError if none can."""
         if self.rounds < 1:
             raise UserError(f"rounds must be 1 or more, not {self.rounds}")
         device, what = pick_device(self.device), self.wanted()
@@ -92,11 +92,11 @@ class Bench:
         return 0
 
     def wanted(self) -> Preset:
-        """The preset, with what was asked for in its place. Raises UserError for a name that is none, and for a batch that
-        cannot be cut into its parts."""
+        """The preset with the options that were given. Raises UserError for an unknown name, and for a batch that cannot be divided into
+        its parts."""
         base = preset(self.preset)
         options, train = {**base.options, **self.options}, base.train
-        if self.method not in (None, base.method):  # another method brings its own way of training, not its batch
+        if self.method not in (None, base.method):  # another method brings its own settings of training, except for the batch
             options, train = self.options, replace(methods.create(self.method).defaults, batch_size=train.batch_size)
         train = replace(train, **self.asked("batch_size", "accumulate"))
         steps_of(train.batch_size, train)
@@ -107,14 +107,14 @@ class Bench:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def precisions(self, device) -> list[str]:
-        """Those to time: both, but bf16 only where the device has it, and no CPU that is slow at it. Raises UserError for a name that is none."""
+        """The precisions to time: both, but bf16 only where the device has it and is fast in it. Raises UserError for an unknown name."""
         if self.precision not in ("all", "fp32", "bf16"):
             raise unknown("precision", self.precision, ["all", "fp32", "bf16"])
         if self.precision != "all":
             return [self.precision]
         names = ["fp32"]
         if slow_bf16(device):
-            print("  bf16 is left out: this CPU has no AVX512 and works it out by a detour; --precision bf16 times it")
+            print("  bf16 is left out: this CPU has no AVX512, and emulates bf16 slowly; --precision bf16 times it all the same")
             return names
         with suppress(UserError):
             dtype_of("bf16", device)
@@ -195,13 +195,13 @@ def time_parts(take: Stepper, step, rounds: int) -> dict[str, float]:
 
 def tell_parts(parts: dict[str, float]) -> None:
     """How a step's time divides, a line each."""
-    print("  where its time goes, timed apart, with a wait for the device between the parts:")
+    print("  where its time goes (timed separately, with a wait for the device between the parts):")
     for name, value in parts.items():
         print(f"    {name:26} {1000 * value:9.2f} ms {value / sum(parts.values()):5.0%}")
 
 
 def seconds(work, device) -> float:
-    """How long it takes, with everything that the device still owes."""
+    """How long it takes, until the device has finished."""
     wait(device)
     began = time.perf_counter()
     work()
@@ -210,7 +210,7 @@ def seconds(work, device) -> float:
 
 
 def wait(device) -> None:
-    """Until the device has done all that it was asked."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

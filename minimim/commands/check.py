@@ -19,12 +19,12 @@ TIMES = {getattr(signal, name, None) for name in ("SIGPROF", "SIGALRM")} - {None
 
 @dataclass
 class Check:
-    """Check your answer to one task, and name the mistake where it can be: runs the cells of your notebook up to the one that
-    holds the answer. Exits with 1 when it is not right yet."""
+    """Check your answer to one task, and name the mistake where possible: runs the cells of your notebook up to the one that
+    holds the answer. Exits with 1 while the answer is not right."""
 
-    task: str = argument("which: ps1.3 is the third of problem set 1")
-    notebook: str = option("", "the file with your answer (that of the set in work/, else in the course)")
-    timeout: float = option(60, "seconds of computing after which it is stopped; of waiting, five times as many")
+    task: str = argument("the task: ps1.3 is the third of problem set 1")
+    notebook: str = option("", "the file with your answer (by default the notebook of the set in work/, or else in the course)")
+    timeout: float = option(60, "seconds of computing after which it is stopped, or five times as many of waiting")
 
     def run(self) -> int:
         """Print the sentence of the check."""
@@ -55,7 +55,7 @@ class Check:
         return VERDICTS.index(code)
 
     def result(self, path: Path) -> tuple[int | None, str]:
-        """(how a Python of its own ended, None when it had to be stopped from here; what it printed)."""
+        """(exit code of the Python that ran the notebook, or None when it had to be stopped; what it printed)."""
         command = [sys.executable, "-m", "minimim.feedback.notebook", self.task, str(path.resolve()), str(self.timeout)]
         with tempfile.TemporaryFile() as told:  # a pipe would stay open as long as any program that the answer has started
             child = subprocess.Popen(
@@ -73,7 +73,7 @@ class Check:
 
 
 def stop(child: subprocess.Popen) -> None:
-    """End it, and what it has started."""
+    """End the process and all that it has started."""
     if hasattr(os, "killpg"):
         try:
             os.killpg(child.pid, signal.SIGKILL)
@@ -84,6 +84,6 @@ def stop(child: subprocess.Popen) -> None:
 
 
 def find(name: str) -> Path:
-    """The notebook of a problem set: the learner's copy, else the one of the course."""
+    """The notebook of a problem set: the learner's copy, or else the one in the course."""
     mine = Path("work", "exercises", name, f"{name}.ipynb")
     return mine if mine.is_file() else course() / mine.relative_to("work")

@@ -1,4 +1,4 @@
-"""minimim demo: the main job, from nothing to a pretrained, probed encoder and a page that shows it."""
+"""minimim demo: from nothing to a pretrained and probed encoder, and a page that shows it."""
 
 import os
 import platform
@@ -32,23 +32,23 @@ RESULTS = "results.json"  # written last of all
 ROWS = ("pretrained", "random_init", "raw_pixels")
 MEANING = {
     "pretrained": "the encoder, pretrained without labels",
-    "random_init": "the same encoder with its random start",
+    "random_init": "the same encoder with random weights",
     "raw_pixels": "no encoder: the pixels themselves",
 }
 
 
 @dataclass
 class Demo:
-    """Pretrain a small masked autoencoder on the bundled scenes, probe it beside its floors, and write report.html. Needs
-    neither GPU nor network. Stopped by Ctrl-C, it goes on where it was when it is started again."""
+    """Pretrain a small masked autoencoder on the bundled scenes, probe it beside its baselines, and write report.html. Needs
+    neither a GPU nor a network. After Ctrl-C, the same command goes on where it stopped."""
 
-    seed: int = option(0, "of the weights, the masks and the order of the images")
+    seed: int = option(0, "random seed of the weights, the masks and the order of the images")
     out: str = option("runs/demo", "folder for report.html, results.json and the checkpoint")
-    preset: str = option("demo", "the run: a preset on labelled data")
+    preset: str = option("demo", "the preset to run; its data must have labels")
     device: str = option("auto", "auto, cpu, cuda or mps")
 
     def run(self) -> int:
-        """The whole job; prints the table and where the report is."""
+        """Run all four parts; print the table and where the report is."""
         out, seconds = Path(self.out), {}
         pick_device(self.device)  # a device that is not there is told before the images are drawn
         base = preset(self.preset)
@@ -58,7 +58,7 @@ class Demo:
         with timed(seconds, "data"):
             images, test = (data.load(base.data, split, image_size=base.image_size) for split in ("train", "test"))
 
-        say(f"2/4  pretraining {base.method} ({base.size}) on {len(images):,} images, labels unseen, seed {self.seed}")
+        say(f"2/4  pretraining {base.method} ({base.size}) on {len(images):,} images without their labels, seed {self.seed}")
         torch.manual_seed(mix(self.seed))
         sizes = {"image_size": base.image_size, "patch_size": base.patch_size, "size": base.size}
         method = methods.create(base.method, **sizes, **base.options)
@@ -70,7 +70,7 @@ class Demo:
             return 130
 
         labelled = images.take(some(len(images), base.data))
-        say(f"3/4  probing with {len(labelled):,} labels: linear and k-NN, on the encoder, its random start, and raw pixels")
+        say(f"3/4  probing with {len(labelled):,} labels: linear probe and k-NN, on the encoder, the same encoder with random weights, and raw pixels")
         with timed(seconds, "evaluate"):
             scores = evaluate.compare(method, labelled, test, seed=mix(self.seed))
         say("4/4  pictures and report")
@@ -83,7 +83,7 @@ class Demo:
         return 0
 
     def results(self, scores: Scores, run: Run, seconds: dict, resumed: bool) -> dict:
-        """Everything that was measured, with how."""
+        """Everything that was measured, and how."""
         rows = {kind: {name: round(scores[kind][name].value, 4) for name in ROWS} for kind in scores}
         return {
             **rows,
@@ -113,12 +113,12 @@ class Demo:
         return report.page(
             "A masked autoencoder, pretrained and probed",
             [
-                ("Filled in", report.filled_rows(filled) + "<p>These eight scenes were never trained on.</p>"),
+                ("Filled in", report.filled_rows(filled) + "<p>The model was not trained on these eight scenes.</p>"),
                 (
-                    "What the encoder is worth",
+                    "How good the features are",
                     report.table(["accuracy on test images", "linear probe", "k-NN"], rows, best=0)
                     + f"<p>Ten classes, {LABELLED:,} labels, {len(test):,} test images; ± is one standard error. The linear probe on the pretrained "
-                    f"encoder is {100 * ahead:.1f} points above the better of its two floors. One protocol for all three.</p>",
+                    f"encoder is {100 * ahead:.1f} points above the better of the two baselines. All three were measured in the same way.</p>",
                 ),
                 ("Loss", report.curve(run.history)),
                 (
@@ -132,10 +132,10 @@ class Demo:
 
 
 def goes_on(out: Path, method: Method, config: TrainConfig) -> bool:
-    """Whether this demo was begun in a folder and stopped on its way, in its pretraining or after it. A demo that came to its
-    end, with whatever seed, makes room for a new one.
+    """Whether this demo was begun in a folder and stopped before its end. A finished demo, with whatever seed, is removed to make
+    room for the new one.
 
-    Raises UserError where any other run lies there.
+    Raises UserError where the folder holds another run.
     """
     if not (out / checkpoint.NAME).exists():
         return False
@@ -150,20 +150,20 @@ def goes_on(out: Path, method: Method, config: TrainConfig) -> bool:
             (out / name).unlink()
         return False
     if other:
-        raise UserError(f"{out} already holds a run, of another {min(other)} than this demo's: move it away, or choose another --out")
+        raise UserError(f"{out} already holds a run with another {min(other)} than this demo's: move it away, or choose another --out")
     return True
 
 
 def some(count: int, name: str) -> slice | Tensor:
-    """The places of the images whose labels the probes may see. Scenes are drawn in no order, so the first are as good as any;
-    other sets may lie class by class."""
+    """Which images' labels the probes may see. Scenes are drawn in random order, so the first are as good as any; other sets may be
+    sorted by class."""
     if name == "scenes":
         return slice(0, LABELLED)
     return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:LABELLED]
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has taken, in MiB, where the system tells."""
+    """The most memory that this process has used, in MiB, or None where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows
@@ -181,7 +181,7 @@ def timed(seconds: dict, name: str):
 
 
 def say(text: str) -> None:
-    """A line that is seen at once."""
+    """Print a line without delay."""
     print(text, flush=True)
 
 

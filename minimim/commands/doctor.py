@@ -22,8 +22,8 @@ KERNEL = typed(sys.executable, "-m", "ipykernel", "install", "--sys-prefix")
 
 @dataclass
 class Finding:
-    """What one look gave. fine: whether it is as it should be; advice: what to do when not; needed: whether a learner
-    cannot do without."""
+    """What one check found. fine: whether all is as it should be; advice: what to do if not; needed: whether a learner
+    cannot do without it."""
 
     fine: bool
     what: str
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass
 class Doctor:
-    """Look whether this computer has what the course needs, and say what to do about what is missing. Exits with 1 when
+    """Check whether this computer has what the course needs, and say what to do about what is missing. Exits with 1 when
     something needed is missing."""
 
     def run(self) -> int:
@@ -44,7 +44,7 @@ class Doctor:
             if not finding.fine:
                 print(f"          {'do' if finding.needed else 'optional'}: {finding.advice}")
         missing = [f for f in found if f.needed and not f.fine]
-        print("all that is needed is there" if not missing else f"{len(missing)} needed thing(s) missing: see above")
+        print("everything that is needed is there" if not missing else f"{len(missing)} needed thing(s) missing: see above")
         return 1 if missing else 0
 
 
@@ -56,7 +56,7 @@ def python() -> Finding:
 
 
 def packages() -> Finding:
-    """The libraries that minimim itself stands on, imported and not only installed."""
+    """The libraries that minimim needs: installed, and importable."""
     names = ("torch", "torchvision", "numpy", "einops", "matplotlib", "pillow", "safetensors", "tqdm")
     try:
         have = ", ".join(f"{name} {version(name)}" for name in names)
@@ -80,7 +80,7 @@ def kernel() -> Finding:
         from jupyter_client.kernelspec import KernelSpecManager
 
         started = KernelSpecManager().get_kernel_spec("python3").argv[0]
-    except Exception as error:  # noqa: BLE001 (any way in which a kernel is not to be had)
+    except Exception as error:  # noqa: BLE001 (whatever the reason that there is no kernel)
         return Finding(False, f"a kernel named python3 ({error})", KERNEL)
     if Path(started).name == started:  # a bare "python": Jupyter replaces it by its own interpreter
         started = sys.executable
@@ -96,7 +96,7 @@ def kernel() -> Finding:
 
 
 def device() -> Finding:
-    """What the computing is done by; a CPU is enough."""
+    """What computes; a CPU is enough."""
     import torch
 
     if torch.cuda.is_available():

@@ -32,25 +32,25 @@ MOST = 200  # pictures on one sheet
 
 @dataclass
 class Fill:
-    """Draw your own pictures as the encoder sees them, with the hidden patches filled in, and as they are. Each is cut from
-    its middle to the size that the model was trained at. Many models, the published MAE among them, predict normalised patches:
+    """Draw your own pictures as the encoder sees them, with the hidden patches filled in, and as they are. Each picture is cropped
+    at its centre and resized to the size that the model was trained at. Many models, the published MAE among them, predict normalised patches:
     the pixels of a patch without their mean, divided by their standard deviation. Such a prediction has no brightness and no
-    contrast, so it is no picture yet. To draw it, the true mean and standard deviation of each hidden patch are put back, as is
-    usual for published pictures: what you see then contains a little of what was hidden, and looks better than what the
-    model knows. With --no-truth they come from the visible patches around instead, and nothing of the hidden patches is used."""
+    contrast, so it cannot be shown as a picture yet. To draw it, the true mean and standard deviation of each hidden patch are put back, as is
+    usual for published pictures. What you see then contains a little of what was hidden, and looks better than what the
+    model predicts. With --no-truth they come from the visible patches around instead, and nothing of the hidden patches is used."""
 
-    picture: tuple[str, ...] = argument("files with pictures, of any size and kind that Pillow reads")
+    picture: tuple[str, ...] = argument("picture files, of any size and format that Pillow reads")
     checkpoint: str = option("", "a run's folder, or a .safetensors file (the bundled model, trained on drawn scenes of 32 pixels)")
     weights: str = option("", "foreign weights instead, with their decoder: the official MAE's or Hugging Face's")
     key: str = option("", "which model of such a file, where it holds several")
-    normalize_target: bool | None = option(None, "whether foreign weights predict normalised patches (as the file says, else it is found out)")
-    image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width (as the model was trained)")
-    mask_ratio: float | None = option(None, "part of the patches that is hidden (as the model was trained)")
-    mask: str = option("", "how they are chosen: random, block (rectangles) or grid (all but one in each square of four) (as the model was trained)")
-    truth: bool = option(True, "put the true mean and standard deviation of hidden patches back, where a model predicts them without")
-    seed: int = option(0, "of the mask: another seed hides other patches")
+    normalize_target: bool | None = option(None, "whether foreign weights predict normalised patches (by default as the file says, or else it is worked out)")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width (by default as the model was trained)")
+    mask_ratio: float | None = option(None, "fraction of the patches that is hidden (by default as the model was trained)")
+    mask: str = option("", "how they are chosen: random, block (rectangles) or grid (all but one in each square of four); by default as the model was trained")
+    truth: bool = option(True, "where a model predicts normalised patches, put back the true mean and standard deviation of each hidden patch")
+    seed: int = option(0, "random seed of the mask: another seed hides other patches")
     device: str = option("auto", "auto, cpu, cuda or mps")
-    out: str = option("fill.png", "the file for the drawing")
+    out: str = option("fill.png", "the PNG file to write")
 
     def run(self) -> int:
         """Draw a row for each picture, with its name."""
@@ -63,9 +63,9 @@ class Fill:
         filled = fill_in(method, images, generator=generator, truth=self.truth)
         content = sheet(filled, [str(file) for file in files], self.caption(start, filled))
         write_bytes(self.out, content)
-        tell(f"{self.out}: {len(files)} picture{'s' * (len(files) > 1)}, as seen, filled in, and as they are")
+        tell(f"{self.out}: {len(files)} picture{'s' * (len(files) > 1)}, as the encoder sees them, filled in, and as they are")
         if not self.checkpoint and not self.weights:
-            tell("the bundled model has seen nothing but drawn scenes of garments: --weights takes one that was trained on photographs")
+            tell("the bundled model was trained only on drawn scenes of garments: --weights takes one that was trained on photographs")
         return 0
 
     def files(self) -> list[Path]:
@@ -94,7 +94,7 @@ class Fill:
         return start
 
     def size(self, method: Method) -> tuple[int, int]:
-        """(H, W) of the pictures as the model gets them. Raises UserError where its patches do not divide them."""
+        """(H, W) of the pictures for the model. Raises UserError where its patches do not divide them."""
         size = method.spec["image_size"] if self.image_size is None else self.image_size
         height, width = (size, size) if isinstance(size, int) else size
         if min(height, width) < 1:
@@ -103,7 +103,7 @@ class Fill:
         return height, width
 
     def choose_mask(self, method: Method) -> None:
-        """Let the model hide what is asked for. Raises UserError for a masking that is not there, and for a ratio that cannot be."""
+        """Set the masking that was asked for. Raises UserError for one that does not exist, and for an impossible ratio."""
         if self.mask and self.mask not in MASKINGS:
             raise unknown("mask", self.mask, MASKINGS)
         if self.mask == "grid" and self.mask_ratio is not None:
@@ -117,19 +117,19 @@ class Fill:
             method.masking = MASKINGS[self.mask](method.masking.ratio)
 
     def caption(self, start: Start, filled: Filled) -> str:
-        """What there is to know of the drawing."""
+        """What to know about the drawing."""
         how = f"{self.mask or 'the masking that it was trained with'}, seed {self.seed}"
         told = f"{Path(start.path).name}: {filled.mask.float().mean():.0%} of the patches are hidden ({how})."
         if not start.method.target.normalize:
-            return f"{told} The model predicts the pixels of hidden patches, and nothing of these was put back."
-        told += " The model predicts hidden patches without their mean and contrast."
+            return f"{told} The model predicts the pixels of hidden patches themselves, and nothing of the true ones was put back."
+        told += " The model predicts hidden patches without their mean and their contrast."
         if self.truth:
-            return f"{told} The true ones were put back, so a little of what was hidden is in the middle column; --no-truth leaves it out."
-        return f"{told} Those of the visible patches around were put in their place, so nothing of what was hidden is in the middle column."
+            return f"{told} The true ones were put back, so the middle column contains a little of what was hidden; --no-truth leaves it out."
+        return f"{told} Mean and contrast were taken from the visible patches around, so nothing of what was hidden is in the middle column."
 
 
 def read(files: list[Path], size: tuple[int, int], channels: int) -> Tensor:
-    """Pictures as a model of so many channels gets them: uint8 (B, C, H, W). Raises UserError for one that cannot be read."""
+    """Pictures with as many channels as the model takes: uint8 (B, C, H, W). Raises UserError for one that cannot be read."""
     images = []
     for file in files:
         try:

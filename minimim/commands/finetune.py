@@ -18,28 +18,28 @@ from minimim.train.processes import join, leave, pick_device
 
 @dataclass
 class Finetune:
-    """Let the encoder learn the labels, all of it or its last blocks, its early layers more slowly than its late ones, and
-    measure it on test images. Can be stopped, resumed and spread over processes, as pretraining can."""
+    """Train the encoder on labels, all of it or its last blocks, with a lower learning rate for early layers, and measure it on test
+    images. Can be stopped, resumed and spread over processes, as pretraining can."""
 
     config_type = FinetuneConfig
 
     checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
     weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
-    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
+    key: str = option("", "which encoder of a file that holds several, such as teacher or student")
     data: str | None = option(None, "labelled images with a train and a test part (scenes)")
-    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (as it was pretrained)")
-    preset: str | None = option(None, "a named run: its data, and its settings for fine-tuning; other options change them")
-    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
-    scratch: bool = option(False, "start from random weights instead: the floor that pretraining has to beat")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (by default as in pretraining)")
+    preset: str | None = option(None, "a named run, for its data and its settings of fine-tuning; other options change them")
+    fast: bool = option(False, "shorten the preset to about a minute on a CPU, to see that it works")
+    scratch: bool = option(False, "start from random weights instead: the baseline that pretraining has to beat")
     shots: int = option(0, "labelled images of each class that may be used; 0 is all")
-    out: str = option("", "folder for the checkpoint, metrics.jsonl and figures.json; without it nothing is kept")
+    out: str = option("", "folder for the checkpoint, metrics.jsonl and figures.json; without it nothing is saved")
     resume: bool = option(False, "go on from the checkpoint in --out")
     train: dict = field(default_factory=dict)  # changes to the FinetuneConfig
 
     def run(self) -> int:
-        """Print the test accuracy, and write it where it was asked for."""
+        """Print the test accuracy, and write it to --out if that is given."""
         if self.train.get("probe_every"):
-            raise UserError("--probe-every looks at a pretraining on its way, and has no part in fine-tuning: leave it out")
+            raise UserError("--probe-every measures the encoder during pretraining, and has no effect in fine-tuning: leave it out")
         join(pick_device(self.train.get("device", "auto")))
         first = rank() == 0
         base = chosen(self.preset, self.fast, self.data)
@@ -53,7 +53,7 @@ class Finetune:
         score = finetune(method.encoder, train, test, config, out=self.out or None, resume=self.resume)
         leave()
         if score is None and first:
-            print("stopped before the end: " + ("the same command with --resume goes on" if self.out else "nothing was kept, as there is no --out"))
+            print("stopped before the end: " + ("the same command with --resume goes on" if self.out else "nothing was saved, because there is no --out"))
         if score is None:
             return 0 if self.out else 130
         if first:

@@ -18,17 +18,17 @@ COPIED = ("notebooks", "exercises", "benchmarks/results")  # the last: figures t
 
 @dataclass
 class Work:
-    """Copy lessons, exercises and the stored results that lessons read to a folder of your own, which git ignores: pulling a
-    newer course never fights with your answers. What you have changed there is never overwritten."""
+    """Copy lessons, exercises and the stored results that lessons read to a folder of your own, which git ignores, so that
+    pulling a newer course never touches your answers. What you have changed there is never overwritten."""
 
     out: str = option("work", "the folder for your copy")
 
     def run(self) -> int:
         """Copy what is new, and say what was left alone."""
         new, kept = copy(course(), Path(self.out))
-        print(f"{self.out}: {len(new)} files copied" + (f", {len(kept)} left as you have them" if kept else ""))
+        print(f"{self.out}: {len(new)} files copied" + (f", {len(kept)} of yours left as they are" if kept else ""))
         for path in kept:
-            print(f"  the course has another {path} now; yours is kept: rename it and run this again to get the new one")
+            print(f"  the course has a new version of {path}, and yours is kept: rename yours and run this again to get the new one")
         return 0
 
 
@@ -36,7 +36,7 @@ class Work:
 class Lab:
     """Open the lessons in JupyterLab, in your own copy of them."""
 
-    out: str = option("work", "the folder of your copy; made when it is not there")
+    out: str = option("work", "the folder of your copy; created if it does not exist")
 
     def run(self) -> int:
         """Bring the copy up to date, then start JupyterLab in it until it is closed."""
@@ -57,7 +57,7 @@ def course() -> Path:
 def copy(top: Path, out: Path) -> tuple[list[Path], list[Path]]:
     """Copy the lessons' files to `out`: (new, kept), the paths that were copied and those that differ from the course.
 
-    A file that was copied before and not touched since follows the course; one that was changed stays.
+    A file that was copied before and not changed since is updated; one that you changed stays.
     """
     sources = [path for part in COPIED for path in sorted((top / part).rglob("*")) if path.is_file()]
     new, kept = [], []

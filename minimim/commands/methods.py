@@ -11,7 +11,7 @@ from minimim.methods import RECIPES, SECTIONS, Method, create, names, options
 class Methods:
     """List the methods as the survey sorts them: the tree of its sections, each with the methods of this library."""
 
-    card: str = option("", "a method's name: its paper, its five choices, what differs, and what it can be told")
+    card: str = option("", "the name of a method: print its paper, its five choices, what differs from the paper, and its options")
 
     def run(self) -> int:
         """Print the tree, or one card."""
@@ -35,13 +35,13 @@ def tree() -> str:
 
 
 def headline(name: str) -> str:
-    """The title, authors and paper of a method, with which its docstring begins."""
+    """The title, authors and paper of a method, from the beginning of its docstring."""
     before, paper, _ = " ".join(RECIPES[name].__doc__.split()).partition(RECIPES[name].paper)
     return f"{before}{paper})"
 
 
 def card(name: str) -> str:
-    """All about one method. Raises UserError for one that is not there."""
+    """All about one method. Raises UserError for an unknown one."""
     told = options(name)
     method = create(name)
     where = SECTIONS[RECIPES[name].section]
@@ -57,9 +57,9 @@ def choices(method: Method) -> list[str]:
     terms = [f"{term.name or term.stream}: {term.weight:g} × {loss_name(term.loss)}" for term in method.terms]
     made = {
         "what is hidden": type(method.masking).__name__,
-        "who looks": type(method.encoder).__name__,
+        "which encoder": type(method.encoder).__name__,
         "what is predicted": "nothing" if method.target is None else type(method.target).__name__,
-        "by what head": type(method.decoder).__name__,
+        "by which head": type(method.decoder).__name__,
         "how it is compared": "; ".join(terms),
         "teacher": "none" if method.teacher is None else type(method.teacher).__name__,
         "needs": ", ".join(("images", *(f"{name}s" for name in method.needs))),

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from minimim.presets import PRESETS, STAGES, Needs, Preset
 
-TELLING = {  # what is said of each stage's schedule
+TELLING = {  # the settings of each stage that are printed
     "pretrain": ("epochs", "batch_size", "lr"),
     "probe": ("epochs", "batch_size", "lr", "crop"),
     "finetune": ("epochs", "batch_size", "lr", "layer_decay", "mixup", "cutmix"),
@@ -14,7 +14,7 @@ TELLING = {  # what is said of each stage's schedule
 @dataclass
 class Presets:
     """List the presets: named runs for `minimim pretrain|probe|finetune --preset NAME`, with their data, sizes and schedules,
-    and what each stage needs. `--fast` beside it cuts any of them to a minute on a CPU."""
+    and what each stage needs. `--fast` shortens any of them to about a minute on a CPU."""
 
     def run(self) -> int:
         """Print a paragraph for each preset."""
@@ -29,11 +29,11 @@ class Presets:
                 if stage in preset.expected:
                     print(f"            expect: {preset.expected[stage]}")
             print()
-        print("an estimate is worked out from the operations of a run, not seen; see minimim/presets.py")
+        print("an estimate is computed from the number of operations in a run and has not been measured; see minimim/presets.py")
         return 0
 
     def schedule(self, preset: Preset, stage: str) -> str:
-        """The settings that say most."""
+        """The most important settings."""
         config = asdict(preset.train if stage == "pretrain" else getattr(preset, stage))
         return ", ".join(f"{name}={config[name]:g}" for name in TELLING[stage])
 

@@ -27,28 +27,28 @@ class Pretrain:
     """Pretrain an encoder on images without labels. The run can be stopped by Ctrl-C and resumed; started by torchrun, it
     uses every process."""
 
-    method: str | None = option(None, "how: see `minimim methods` (mae)")
-    data: str | None = option(None, "on what: a name such as scenes or cifar10, or folder:PATH (scenes)")
-    image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width (as the data has them)")
-    patch_size: int | None = option(None, "pixels of a patch's side (about an eighth of the image's, at most 16)")
-    size: str | None = option(None, "of the encoder: micro, tiny, small, base, large or huge (micro)")
+    method: str | None = option(None, "the method, see `minimim methods` (mae)")
+    data: str | None = option(None, "the images: a name such as scenes or cifar10, or folder:PATH (scenes)")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels: a side, or height and width (by default as the data has them)")
+    patch_size: int | None = option(None, "side of a patch in pixels (about an eighth of the image's side, at most 16)")
+    size: str | None = option(None, "size of the encoder: micro, tiny, small, base, large or huge (micro)")
     preset: str | None = option(None, "a named run to start from, see `minimim presets`; other options change it")
-    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
+    fast: bool = option(False, "shorten the preset to about a minute on a CPU, to see that it works")
     from_: str = option(
         "",
         "begin with trained weights instead of random ones: a run's folder, a .safetensors file, or a foreign file, as --checkpoint and "
-        "--weights of `minimim probe` take them. Carried over are encoder and decoder where the method is the same and all fits, else the "
-        "encoder alone; never the optimiser, the schedule or the number of steps. Method and sizes are theirs, unless others are asked for. "
-        "With --resume they are not read again",
+        "--weights of `minimim probe` take them. Encoder and decoder are taken over if the method is the same and everything fits, otherwise "
+        "the encoder alone; optimiser, schedule and number of steps never are. Method and sizes are those of the weights, unless you give others. "
+        "With --resume the weights are not read again",
     )
-    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
+    key: str = option("", "which encoder of a file that holds several, such as teacher or student")
     out: str = option("", "folder for checkpoints and metrics.jsonl (runs/pretrain, or runs/PRESET)")
     resume: bool = option(False, "go on from the checkpoint in --out")
     options: dict = field(default_factory=dict)  # of the recipe
     train: dict = field(default_factory=dict)  # changes to the TrainConfig
 
     def run(self) -> int:
-        """Train, save, and say what can be done next. Returns 130 where Ctrl-C ended it: what was to follow had better not."""
+        """Train, save, and say what can be done next. Returns 130 after Ctrl-C, so that a script does not go on."""
         join(pick_device(self.train.get("device", "auto")))
         base = chosen(self.preset, self.fast, self.data)
         if base and self.image_size is not None:
@@ -56,8 +56,8 @@ class Pretrain:
         first, out = rank() == 0, self.out or place(self.preset, self.fast)
         start, spec, note = self.beginning(out)
         name = given(self.method, base.method if base else spec.get("name", "mae"))
-        own = base if base and name == base.method else None  # another method keeps neither options nor schedule
-        methods.options(name)  # an unknown method is told before anything is read
+        own = base if base and name == base.method else None  # another method does not keep options and schedule
+        methods.options(name)  # an unknown method is refused before anything is read
         if base:
             images, shape = images_of(base, "pretrain", crops=True), base.image_size
         else:
@@ -95,7 +95,7 @@ class Pretrain:
         return 130 if run.by_hand and not run.finished else 0
 
     def beginning(self, out: str) -> tuple[Start | None, dict, dict]:
-        """What the run begins with: trained weights or None, the spec of their method or {}, and what the checkpoint says of it."""
+        """What the run begins with: trained weights or None, the spec of their method or {}, and the note for the checkpoint."""
         if self.key and not self.from_:
             raise UserError("--key chooses among the encoders in the file of --from: give both, or neither")
         if self.resume:
@@ -125,20 +125,20 @@ class Pretrain:
 
 
 def further(spec: dict) -> dict:
-    """What a recipe was told besides its sizes."""
+    """The options of a recipe without its sizes."""
     return {name: value for name, value in spec.items() if name not in ("name", "image_size", "patch_size", "size")}
 
 
 def as_saved(options: dict, spec: dict) -> dict:
-    """The options of a run that is resumed, where a frozen teacher is named as before as its checkpoint has it: its file may be gone,
-    and its weights are in the checkpoint."""
+    """The options of a resumed run. A frozen teacher that is named as before is taken as the checkpoint describes it: its file may be
+    gone, and its weights are in the checkpoint."""
     saved = {name: spec[name] for name in options if isinstance(spec.get(name), dict)}
     return {**options, **{name: about for name, about in saved.items() if about.get("weights") == options[name]}}
 
 
 def with_both_parts(data: str, labelled: bool) -> str | None:
-    """The name of images to learn labels from and to judge by, when these were pretrained on: of a folder that is the train part
-    of another, that other one. None for a folder that has no such parts."""
+    """The name of the labelled images to probe with after pretraining on `data`: for a folder that is the train part of another, that
+    other folder. None for a folder without such parts."""
     kind, _, path = data.partition(":")
     if kind != "folder":
         return data
@@ -152,9 +152,9 @@ def with_both_parts(data: str, labelled: bool) -> str | None:
 
 
 def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
-    """The preset that was asked for, on other data where that was asked for too.
+    """The preset that was asked for, on the data that was asked for.
 
-    Raises UserError for one that is not there, and for --fast without one.
+    Raises UserError for an unknown preset, and for --fast without one.
     """
     if name is None:
         if fast:
@@ -164,37 +164,37 @@ def chosen(name: str | None, fast: bool, data: str | None) -> Preset | None:
     if data is not None:
         return replace(base, data=data, split="train")
     if base.data != whole.data and rank() == 0:
-        print(f"{whole.data} is not on this machine: the bundled scenes stand in")
+        print(f"{whole.data} is not on this machine: the bundled scenes take its place")
     return base
 
 
 def given(value, otherwise):
-    """What was asked for, be it nought or an empty word: only what was not asked for at all is filled in."""
+    """A value that was given, even if it is 0 or empty; otherwise the default."""
     return otherwise if value is None else value
 
 
 def place(name: str | None, fast: bool) -> str:
-    """The folder of a pretraining, where none was asked for."""
+    """The folder of a pretraining for which no folder was given."""
     return f"runs/{name or 'pretrain'}" + "-fast" * fast
 
 
 def default_patch(height: int, width: int) -> int:
-    """The largest patch that divides both sides and is at most an eighth of the shorter one, and at most 16."""
+    """The largest patch size that divides both sides, and is at most an eighth of the shorter one and at most 16."""
     sizes = range(1, max(1, min(16, min(height, width) // 8)) + 1)
     return max(size for size in sizes if height % size == 0 and width % size == 0)
 
 
 def watch(images, config):
-    """The monitor of a run, where one is wanted: k-NN and effective rank on up to 4,000 images that have labels, three in four
-    to know and the rest to judge by. Raises UserError for images without labels, and for too few to tell classes apart."""
+    """The monitor of a run, if one is wanted: k-NN and effective rank on up to 4,000 labelled images, three quarters of them as neighbours
+    and the rest as queries. Raises UserError for images without labels, and for too few images or classes."""
     if not config.probe_every:
         return None
     if images.labels is None:
-        raise UserError("probe_every needs labels to look at, and these images have none: set it to 0, or sort them into folders")
+        raise UserError("probe_every needs labels, and these images have none: set it to 0, or sort the images into a folder for each class")
     picks = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:4000]
     cut = len(picks) * 3 // 4
     known, asked = picks[:cut], picks[cut:]
     asked = asked[torch.isin(images.labels[asked], images.labels[known])]  # of many classes, some are not among the known
     if len(images.labels[known].unique()) < 2 or not len(asked):
-        raise UserError("probe_every needs two classes or more, with several images each, to tell apart: set it to 0, or give more images")
+        raise UserError("probe_every needs at least two classes with several images each: set it to 0, or give more images")
     return evaluate.monitor(images.take(known), images.take(asked))

@@ -30,31 +30,31 @@ IDLE = {  # what would be ignored beside each of these, and what to do instead
 @dataclass
 class Probe:
     """Measure what an encoder has learnt: linear probe and k-NN on frozen features, the same for train and test images.
-    The figures are accuracies with their standard error from the size of the test set."""
+    The numbers are accuracies; the error after ± is the standard error that follows from the size of the test set."""
 
     checkpoint: str = option("", "a run's folder, or a .safetensors file (runs/pretrain, or runs/PRESET)")
     weights: str = option("", "foreign weights instead: a file of the official MAE's, timm's or Hugging Face's")
-    key: str = option("", "which encoder of such a file, where it holds several: teacher, student and the like")
+    key: str = option("", "which encoder of a file that holds several, such as teacher or student")
     data: str | None = option(None, "labelled images with a train and a test part (scenes)")
-    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (as it was pretrained)")
-    preset: str | None = option(None, "a named run: its data, and its settings for the official protocol")
-    fast: bool = option(False, "cut the preset to a minute on a CPU, to see it work")
-    protocol: str = option("cached", "cached: features once, the best linear map found; official: as papers do, with crops and LARS; or both")
-    epochs: float | None = option(None, "of the official protocol (90)")
-    batch_size: int | None = option(None, "images a step of the official protocol (512, or as the preset has it)")
-    accumulate: int | None = option(None, "parts into which such a batch is cut when it does not fit (1); BatchNorm then sees one part at a time")
+    image_size: int | tuple[int, ...] | None = option(None, "pixels of the images: a side, or height and width (by default as in pretraining)")
+    preset: str | None = option(None, "a named run, for its data and its settings of the official protocol")
+    fast: bool = option(False, "shorten the preset to about a minute on a CPU, to see that it works")
+    protocol: str = option("cached", "cached (features are computed once, and the best linear map is found), official (as in papers, with crops and LARS), or both")
+    epochs: float | None = option(None, "passes over the images in the official protocol (90)")
+    batch_size: int | None = option(None, "images a step in the official protocol (512, or as the preset says)")
+    accumulate: int | None = option(None, "parts into which such a batch is divided when it does not fit (1); BatchNorm then sees one part at a time")
     workers: int | None = option(None, "processes that read images, for data that does not fit in memory")
     floors: bool = option(False, "also probe raw pixels and the same encoder with random weights (cached)")
-    layer: int = option(-1, "the block that the features are taken after; -1 is the last (cached)")
-    pool: str | None = option(None, "mean of the patches, or cls (cached: mean; official: cls, where there is one)")
+    layer: int = option(-1, "the block after which features are taken; -1 is the last (cached)")
+    pool: str | None = option(None, "mean of the patches, or cls (by default mean in cached, and cls in official if there is one)")
     shots: int = option(0, "labelled images of each class that may be used; 0 is all")
     sweep: bool = option(False, "probe every layer and pooling (cached)")
-    seed: int = option(0, "of the random encoder among the floors, of the choice of shots, of the official protocol")
+    seed: int = option(0, "random seed of the random encoder, of the choice of shots, and of the official protocol")
     device: str = option("auto", "auto, cpu, cuda or mps")
-    out: str = option("", "a .json file for the figures")
+    out: str = option("", "a .json file for the numbers")
 
     def run(self) -> int:
-        """Print a table, and write it where it was asked for."""
+        """Print a table, and write it to --out if that is given."""
         if self.protocol not in PROTOCOLS:
             raise unknown("protocol", self.protocol, PROTOCOLS)
         if self.pool not in (None, "mean", "cls"):
@@ -66,7 +66,7 @@ class Probe:
         train, test = labelled(self, base, method, self.seed)
         check_labels(train, test)
         if self.protocol != "cached":
-            fitted(self.official_config(method, base), len(train))  # what cannot be is told before hours of features
+            fitted(self.official_config(method, base), len(train))  # what is impossible is refused before hours of computing features
         tell(f"{len(train)} train and {len(test)} test images; chance is 1 in {len(train.classes)}")
         figures, score = {}, None
         if self.sweep:
@@ -89,7 +89,7 @@ class Probe:
             figures |= {kind: {name: asdict(score) for name, score in rows.items()} for kind, rows in scores.items()}
         if self.protocol != "cached":
             score = self.official(method, train, test, base)
-            tell(f"{'official protocol':18}{score or 'stopped before its end: nothing of it was kept'!s:>14}")
+            tell(f"{'official protocol':18}{score or 'stopped before its end: nothing was kept'!s:>14}")
         if score:
             figures["official"] = asdict(score)
         if self.out and figures and rank() == 0:
@@ -104,7 +104,7 @@ class Probe:
             idle, instead = IDLE.get(beside, ((), ""))
             for name in idle:
                 if getattr(self, name) != defaults[name]:
-                    raise UserError(f"--{name.replace('_', '-')} has no part in {beside}: leave it out, or {instead}")
+                    raise UserError(f"--{name.replace('_', '-')} has no effect with {beside}: leave it out, or {instead}")
 
     def official_config(self, method: Method, base: Preset | None) -> OfficialConfig:
         """The settings of the linear probe as papers do it."""
@@ -113,7 +113,7 @@ class Probe:
         return settled(base.probe if base else OfficialConfig(), pool=pool, **asked)
 
     def official(self, method: Method, train, test, base: Preset | None) -> Score | None:
-        """The linear probe as papers do it, learnt from larger images where a preset wants that for its crops."""
+        """The linear probe as papers do it, trained on larger images if the preset wants that for its crops."""
         config = self.official_config(method, base)
         if base and base.read_size and config.crop < 1:
             train, _ = labelled(self, base, method, self.seed, crops=True)
@@ -131,7 +131,7 @@ class Probe:
 
 
 def ready(command, device: str) -> Method:
-    """The trained method that a command names, on its device. Says so where its run had not come to its end."""
+    """The trained method that a command names, on its device. Prints a line if its run has not finished."""
     start = wanted(command, place(command.preset, command.fast), image_size=command.image_size)
     about = {} if command.weights else checkpoint.description(start.path)
     if about.get("step", 0) < about.get("total", 0):
@@ -147,8 +147,8 @@ def origin(command) -> str:
 
 
 def labelled(command, base: Preset | None, method: Method, seed: int, *, crops: bool = False) -> tuple[data.Images, data.Images]:
-    """The images to learn labels from and to judge by, at the size that is asked for, or else at the method's own; with `crops`,
-    those to learn from are as the preset wants them for random crops. Raises UserError for a size that the patches do not divide, and
+    """The labelled training images and the test images, at the size that was asked for, or else at the method's own; with `crops`,
+    the training images are as the preset wants them for random crops. Raises UserError for a size that the patches do not divide, and
     for the photographs, which have no test images of their own."""
     if source(command, base) == "photos":
         raise UserError(
@@ -179,5 +179,5 @@ def tell(text: str) -> None:
 
 
 def write_json(path: str, content: dict) -> None:
-    """Write figures to a file. Raises UserError where that cannot be."""
+    """Write numbers to a JSON file. Raises UserError where that is impossible."""
     checkpoint.write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -1,4 +1,4 @@
-"""Where commands take weights from: a run of one's own, a checkpoint, or a foreign file."""
+"""Where commands take weights from: a run of your own, a checkpoint, or a foreign file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from minimim.methods import Method
 from minimim.patches import resize_positions
 from minimim.train import load
 
-FREE = {"encoder.mask_token"}  # stands in for hidden patches alone: without it an encoder computes the same
+FREE = {"encoder.mask_token"}  # stands only for hidden patches: without it an encoder computes the same
 
 
 @dataclass
 class Start:
-    """A trained method to begin from. path: where it lay; whole: whether its decoder was trained too, and not its encoder alone."""
+    """A trained method to begin from. path: its file or folder; whole: whether its decoder was trained, too, and not its encoder alone."""
 
     method: Method
     path: str
@@ -27,7 +27,7 @@ class Start:
 def opened(path: str, key: str = "", **more) -> Start:
     """The method in a run's folder, a checkpoint, or a foreign file. more: what `interop.method_for` is told of foreign weights.
 
-    Raises UserError for what cannot be read, and for a key or more of these where they have no part.
+    Raises UserError for what cannot be read, and for a key where it has no meaning.
     """
     if not checkpoint.ours(path):
         weights = interop.load_file(path, key=key)
@@ -40,7 +40,7 @@ def opened(path: str, key: str = "", **more) -> Start:
 def wanted(command, otherwise: str, **more) -> Start:
     """The method that a command names by --checkpoint or --weights, or else one that lies otherwise.
 
-    Raises UserError where both are named, and where the one stands in the other's place.
+    Raises UserError if both are given, or if one is given where the other is meant.
     """
     if command.weights and command.checkpoint:
         raise UserError("--weights and --checkpoint both say where the weights come from: give one of the two")
@@ -53,8 +53,8 @@ def wanted(command, otherwise: str, **more) -> Start:
 
 
 def begin(method: Method, start: Start) -> str:
-    """Bring trained weights into a fresh method, and say which they were: "all weights" where both are the same method and
-    everything fits, else "the encoder"; a teacher then begins as a copy of its students.
+    """Copy trained weights into a fresh method, and say which ones: "all weights" if both are the same method and everything fits, or
+    else "the encoder"; a teacher then begins as a copy of its students.
 
     Positions of another grid are interpolated. Raises UserError where the encoder does not fit.
     """
@@ -110,14 +110,13 @@ def refuse_misfit(method: Method, start: Start, own: dict, trained: dict) -> Non
 
 
 def refuse_another_start(out: str, begun: dict | None, wanted: str) -> None:
-    """Raise UserError where a run that is resumed, of which its checkpoint says what it began from, began from something else
-    than is wanted now."""
+    """Raise UserError if a resumed run, by its checkpoint, began from other weights than those that are given now."""
     if wanted and (begun is None or place(begun["weights"]) != place(wanted)):
         was = "random weights" if begun is None else begun["weights"]
         raise UserError(f"the run in {out} began from {was}, not from {wanted}: leave --from out to go on with it, or choose another --out")
 
 
 def place(path: str) -> Path:
-    """Where weights lie, however it is spelt: the folder of a run, for its checkpoint too."""
+    """Where weights are, however the path is written: the folder of a run stands for its checkpoint."""
     whole = Path(path).absolute()
     return whole.parent if whole.name == checkpoint.NAME else whole

@@ -52,7 +52,7 @@ def load(name: str, split: str = "train", *, image_size: int | tuple[int, int] |
 
 
 def available(name: str, split: str = "train") -> bool:
-    """Whether `load` has what it needs on this machine, with no download. Raises UserError for an unknown name or split."""
+    """Whether `load` finds what it needs on this machine, without a download. Raises UserError for an unknown name or split."""
     kind, path = checked(name, split)
     if kind == "folder":
         try:

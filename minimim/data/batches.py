@@ -1,8 +1,8 @@
 """The endless stream of training batches, addressed by step.
 
-The shuffled epochs are laid end to end, and batch number s is simply the s-th stretch of that line: it may straddle two
-epochs, and no sample is ever left over. So a resumed run sees what the killed run would have seen, and several
-processes see together what one sees alone.
+The shuffled epochs are joined end to end, and batch number s is the s-th stretch of the result. It may straddle two epochs, and
+no sample is ever left over. So a resumed run sees what the killed run would have seen, and several processes together see what
+one process sees alone.
 """
 
 import os
@@ -20,7 +20,7 @@ from minimim.data.images import Images, check_set
 from minimim.data.views import Inputs
 from minimim.draws import mix
 
-PIECE = 512  # images that one reading process fetches at once: of a larger batch each reads a part
+PIECE = 512  # images that one reading process fetches at once; a larger batch is divided among them
 
 
 @lru_cache(maxsize=4)
@@ -40,7 +40,7 @@ def positions(step: int, batch_size: int, n: int, seed: int) -> Tensor:
 
 
 def rows(batch_size: int, rank: int, world: int) -> slice:
-    """The rows of a global batch that are a process's own; they may differ by one between processes."""
+    """The rows of a global batch that belong to a process; their number may differ by one between processes."""
     return slice(batch_size * rank // world, batch_size * (rank + 1) // world)
 
 
@@ -50,8 +50,8 @@ def batches(
     """This process's images of the batches number `start` to `stop`, uint8 (b, C, H, W) on the device.
 
     data: Images, which are moved to the device once when they fit there, or OnDisk, which `workers` processes read.
-    needs: more that is known of each image (`beside` has the names): the batches are then {"image": images, "label": (b,), …}.
-    Images may also be normalised floats. Raises UserError for others, and for what is not known.
+    needs: what else is needed of each image (`beside` has the names): the batches are then {"image": images, "label": (b,), …}.
+    Images may also be normalised floats. Raises UserError for other images, and for what the set does not have.
     """
     if hasattr(data, "images"):
         check_set(data.images)

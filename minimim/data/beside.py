@@ -1,4 +1,4 @@
-"""What a set knows of its images beside them: labels, depth, segmentation and captions, as they are streamed to a method."""
+"""What belongs to the images of a set: labels, depth, segmentation and captions, as they are streamed to a method."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ NAMES = ("label", "depth", "segmentation", "caption")
 
 
 def beside(data, name: str):
-    """One row an image: label int64 (n,); depth uint8 (n, 1, H, W), 255 = nearest, or as the set has it; segmentation uint8
+    """One row for each image: label int64 (n,); depth uint8 (n, 1, H, W), 255 = nearest, or as the set has it; segmentation uint8
     (n, H, W), the class of each pixel, 0 = background; caption int64 (n, L), ids of words, 0 = none.
 
-    What lies on disk comes as a set of its own, whose item i is that of image i. Raises UserError for a name that is none, and
-    for what this set does not have, or has of more or fewer images.
+    What is stored on disk comes as a set of its own, whose item i belongs to image i. Raises UserError for an unknown name, and for
+    what this set does not have, or has for another number of images.
     """
     if name not in NAMES:
         raise unknown("thing to know of images", name, NAMES)
@@ -23,7 +23,7 @@ def beside(data, name: str):
     if found is None:
         raise UserError(f"this method learns from {name}s, and these images have none: {ADVICE[name]}")
     if len(found) != len(data):
-        raise UserError(f"there are {len(data)} images and {len(found)} rows of what is known as their {name}: give one row an image")
+        raise UserError(f"there are {len(data)} images and {len(found)} rows of what is known as their {name}: give one row for each image")
     if name == "caption" and not isinstance(found, Tensor):
         return encode(found)
     if not isinstance(found, Tensor):
@@ -55,6 +55,6 @@ def nearness(truth: dict) -> Tensor:
 
 
 def of_pixels(objects: Tensor, values: Tensor) -> Tensor:
-    """A number for each object → for each pixel: objects (n, H, W), 0 = none; values (n, objects) → uint8 (n, H, W)."""
+    """A number for each object → one for each pixel: objects (n, H, W), 0 = none; values (n, objects) → uint8 (n, H, W)."""
     table = torch.cat([torch.zeros_like(values[:, :1]), values], dim=1).to(torch.uint8)  # (n, 1 + objects)
     return table.gather(1, objects.flatten(1).long()).view(objects.shape)

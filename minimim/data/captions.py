@@ -1,4 +1,4 @@
-"""A sentence for each scene, from its truth alone."""
+"""A sentence for each scene, made from its truth."""
 
 import torch
 from torch import Tensor

@@ -1,6 +1,6 @@
-"""Changes of colour, on whole batches where the images are: hue, grey, blur, solarise, and all of them as papers list them.
+"""Changes of colour, on whole batches and on their device: hue, grey, blur, solarise, and all of them as papers list them.
 
-Images here are (B, C, H, W) in [0, 1], not yet normalised, and each has its own parameters. Nothing is drawn in this file but by
+Images here are (B, C, H, W) in [0, 1], not yet normalised, and each has its own parameters. Random numbers are drawn only by
 `Colour.draw`, from the generator that it is given.
 """
 
@@ -14,7 +14,7 @@ from minimim.data.views import jitter
 from minimim.draws import uniform
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue (ITU-R BT.601)
-SIDE = 224  # pixels of the images for which papers give the spread of their blur
+SIDE = 224  # pixels of the images for which papers state the standard deviation of their blur
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Colour:
     """How views change colour: the list that contrastive papers give (SimCLR, arXiv 2002.05709; BYOL, 2006.07733).
 
     jitter: strengths of brightness, contrast, saturation (factors in 1 ± strength) and hue (turns of the colour wheel, ± strength).
-    jitter_chance, grey, blur, solarise: of how many images this is done, each by its own draw. sigma: the blur's smallest and
+    jitter_chance, grey, blur, solarise: the probability of each, drawn separately. sigma: the blur's smallest and
     largest standard deviation, in pixels of an image 224 high; others are blurred in proportion.
     Differs from what the papers run: brightness, contrast, saturation, hue always in this order.
     """
@@ -34,10 +34,10 @@ class Colour:
     solarise: float = 0.0
     sigma: tuple[float, float] = (0.1, 2.0)
 
-    NUMBERS = 9  # that one image needs
+    NUMBERS = 9  # random numbers for one image
 
     def draw(self, batch: int, generator: torch.Generator | None = None, device=None) -> Tensor:
-        """The numbers that decide about a batch, (B, NUMBERS) in [0, 1)."""
+        """Random numbers for a batch, (B, NUMBERS) in [0, 1)."""
         return uniform(batch, self.NUMBERS, generator=generator, device=device)
 
     def __call__(self, images: Tensor, noise: Tensor) -> Tensor:
@@ -61,12 +61,12 @@ class Colour:
 
 
 def per_image(x: Tensor) -> Tensor:
-    """One value an image, (B,), to stand before pictures: (B, 1, 1, 1)."""
+    """One value for each image, (B,), with axes to multiply images: (B, 1, 1, 1)."""
     return x.view(-1, 1, 1, 1)
 
 
 def grey(images: Tensor) -> Tensor:
-    """The brightness of each pixel in all channels: of colour by luminance, else the mean of the channels; (B, C, H, W) → the same."""
+    """The brightness of each pixel in all channels: luminance for colour images, else the mean of the channels; (B, C, H, W) → the same shape."""
     if images.shape[1] != 3:
         return images.mean(dim=1, keepdim=True).expand_as(images)
     bright = sum(weight * channel for weight, channel in zip(LUMINANCE, images.unbind(1), strict=True))  # (B, H, W)
@@ -74,23 +74,23 @@ def grey(images: Tensor) -> Tensor:
 
 
 def hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Turn each colour about the grey axis, by its image's own part of a whole turn, (B,): (B, 3, H, W) → the same, in [0, 1].
+    """Rotate each colour about the grey axis, by a fraction of a full turn for each image, (B,): (B, 3, H, W) → the same shape, in [0, 1].
 
     A rotation of red, green and blue in space, where torchvision moves the hue of HSV: a third of a turn makes red green in both.
-    Images of other than three channels have no hue, and pass.
+    Images without three channels have no hue, and are returned unchanged.
     """
     if images.shape[1] != 3:
         return images
     angle = per_image(2 * math.pi * turns)
     mean = images.mean(dim=1, keepdim=True)
-    across = (images.roll(1, dims=1) - images.roll(-1, dims=1)) / math.sqrt(3)  # at right angles to grey and to the colour itself
+    across = (images.roll(1, dims=1) - images.roll(-1, dims=1)) / math.sqrt(3)  # perpendicular to grey and to the colour itself
     return (mean + (images - mean) * angle.cos() + across * angle.sin()).clamp(0, 1)
 
 
 def blur(images: Tensor, sigma: Tensor, reach: int) -> Tensor:
-    """Gaussian blur, each image by its own standard deviation, (B,) pixels: (B, C, H, W) → the same. Borders are repeated.
+    """Gaussian blur, with a standard deviation for each image, (B,) pixels: (B, C, H, W) → the same shape. Borders are repeated.
 
-    reach: how many pixels to each side are looked at; three standard deviations of the widest are enough.
+    reach: how many pixels to each side are averaged; three times the largest standard deviation is enough.
     """
     distance = torch.arange(-reach, reach + 1, device=images.device)
     weights = torch.exp(-(distance / sigma.clamp(min=1e-3).unsqueeze(1)).square() / 2)  # (B, 2·reach + 1)

@@ -1,7 +1,7 @@
 """One picture from a file: which files are pictures, and their pixels, upright, in RGB, at the wanted size.
 
-A picture of more than 8 bits a channel rarely says which of its numbers is white. What is certain is scaled without a
-word; otherwise the brightest pixel decides, and that is said.
+A picture of more than 8 bits a channel rarely states which number is white. Where it is certain, the picture is scaled without a
+warning; otherwise the brightest pixel counts as white, and a warning says so.
 """
 
 from collections.abc import Iterable

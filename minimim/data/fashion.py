@@ -28,7 +28,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 def digest(content: dict[str, np.ndarray]) -> str:
-    """sha256 of the arrays themselves, whatever file they came from."""
+    """sha256 of the arrays themselves, independent of the file that held them."""
     sha = hashlib.sha256()
     for name in sorted(content):
         sha.update(np.ascontiguousarray(content[name]).tobytes())

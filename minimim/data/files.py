@@ -1,6 +1,6 @@
 """A folder of pictures as a set of images: FOLDER/CLASS/*.jpg, or FOLDER/train/CLASS/*.jpg and FOLDER/test/CLASS/*.jpg.
 
-Pictures come in every shape. Each is turned upright (EXIF), made RGB, and cut to the wanted shape from its middle.
+Pictures come in every shape. Each is turned upright (EXIF), converted to RGB, and cropped at its centre to the wanted shape.
 """
 
 import struct
@@ -26,20 +26,20 @@ BROKEN = (OSError, ValueError, TypeError, SyntaxError, struct.error, Image.Decom
 
 
 class OnDisk(Dataset):
-    """Images that do not fit in memory: the same names as Images, but each is read when it is asked for.
+    """Images that do not fit in memory: the same attributes as Images, but each image is read when it is needed.
 
     files: paths; labels: int64 (n,) or None; classes; image_size: (H, W); truth: more that is known of each image, name → a tensor or
-    a list with n rows, or MapsOnDisk. Item i is uint8 (3, H, W). No file is opened before it is asked for: one that is broken
-    comes back as a grey picture, with a warning that names it. The first one that comes out as one colour is named too, and the
+    a list with n rows, or MapsOnDisk. Item i is uint8 (3, H, W). No file is opened before it is needed: a broken one
+    becomes a grey picture, with a warning that names it. The first one that comes out as one colour is named, too, and the
     first whose white had to be guessed.
 
-    An item is cut from the middle of its picture, and RandomViews takes its random crops from that. So image_size may
-    be somewhat larger than the method's, 256 for 224, where the method trains on crops: they come at the method's size.
+    An item is cropped at the centre of its picture, and RandomViews takes its random crops from that. So image_size may
+    be somewhat larger than the method's, such as 256 for 224, if the method trains on crops: these have the method's size.
     """
 
     def __init__(self, files: list[str | Path], labels: Tensor | None, classes: tuple[str, ...], image_size: tuple[int, int], truth=None):
         self.files, self.labels, self.classes, self.image_size, self.truth = files, labels, classes, image_size, truth or {}
-        self.told = torch.zeros(2, dtype=torch.bool).share_memory_()  # what was said already, by any process that reads
+        self.told = torch.zeros(2, dtype=torch.bool).share_memory_()  # what was warned of already, by any reading process
 
     def __len__(self) -> int:
         return len(self.files)
@@ -87,8 +87,8 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
     Labels are the names of the folders that hold the pictures; a folder with pictures of its own has none, and where its
     parts also have folders of classes, a warning names one of those that lie loose. Other warnings say what was passed over
     or left out, which classes look alike, and where both parts are one.
-    in_memory: by default, whether they take at most 4 GiB. What is read into memory leaves broken pictures out, named and
-    counted; what stays on disk is only listed, and OnDisk deals with a broken one when it meets it.
+    in_memory: by default, whether they take at most 4 GiB. When they are read into memory, broken pictures are left out, and a
+    warning names and counts them; when they stay on disk they are only listed, and OnDisk replaces a broken one when it reads it.
     Raises UserError for a folder or a part that is not there or holds no picture, and for parts below the classes.
     """
     parts = part_folders(path, split)

@@ -1,4 +1,4 @@
-"""Images in memory: what every source gives, and what training and evaluation take."""
+"""Images in memory: what every source returns, and what training and evaluation take."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from minimim.errors import UserError
 
 
 def check_pixels(images: Tensor, dtype: torch.dtype | None = None) -> None:
-    """Raise UserError unless images are what the whole library takes: uint8 from 0 to 255, or floats that are normalised.
+    """Raise UserError unless images are uint8 from 0 to 255, or floats that are normalised: these are what the whole library takes.
 
-    dtype: of the floats, that of the weights which they meet; by default any.
+    dtype: of the floats, which should be that of the weights; by default any.
     """
     if not isinstance(images, Tensor):
         raise UserError(f"images are a torch.Tensor (B, C, H, W), not of type {type(images).__name__}: make one with torch.as_tensor, or with torch.stack of several")
@@ -37,7 +37,7 @@ def check_batch(images: Tensor, dtype: torch.dtype | None = None) -> None:
 
 
 def check_set(images: Tensor, dtype: torch.dtype | None = None) -> None:
-    """`check_batch`, with a warning where the first floats are plainly not normalised."""
+    """`check_batch`, with a warning if the first floats are clearly not normalised."""
     check_batch(images, dtype)
     if not images.is_floating_point() or not images.numel():
         return
@@ -49,7 +49,7 @@ def check_set(images: Tensor, dtype: torch.dtype | None = None) -> None:
 
 
 def few(images, shots: int, *, seed: int = 0):
-    """`shots` images of each class (or all, where there are fewer), drawn once: Images or OnDisk → the same kind.
+    """`shots` images of each class (or all, if there are fewer), drawn at random by the seed: Images or OnDisk → the same kind.
 
     Raises UserError for images without labels, and for fewer than one.
     """
@@ -66,7 +66,7 @@ def few(images, shots: int, *, seed: int = 0):
 class Images:
     """A set of images in memory.
 
-    images: uint8 (n, C, H, W), or float32 where they are normalised already; labels: int64 (n,), or None; classes: the name of each label; truth: more that is known
+    images: uint8 (n, C, H, W), or float32 where they are normalised already; labels: int64 (n,), or None; classes: the name of each label; truth: what else is known
     of each image, name → tensor or list with n rows.
     """
 
@@ -79,7 +79,7 @@ class Images:
         return len(self.images)
 
     def take(self, indices) -> "Images":
-        """The images at these places, (k,) integers or a slice, with all that is known of them."""
+        """The images at these indices, (k,) integers or a slice, with all that is known of them."""
         if isinstance(indices, slice):
             indices = range(*indices.indices(len(self)))
         ids = torch.as_tensor(indices)

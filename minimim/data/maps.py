@@ -1,4 +1,4 @@
-"""Maps of pixels that lie on disk beside the images: depth and segmentation."""
+"""Maps of pixels that are stored on disk beside the images: depth and segmentation."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Known sets by name: read from packs where they lie on this machine, else downloaded by torchvision, which checks them.
+"""Known sets by name: read from packs if these are on this machine, or else downloaded by torchvision, which checks them.
 
 Nothing is fetched before it is asked for. MINIMIM_DATA names the folder for downloads, MINIMIM_PACKS the one of packs,
 MINIMIM_IMAGENET the one of ImageNet, which people must get themselves.
@@ -36,7 +36,7 @@ SIZES = {
 }
 TINY_IMAGENET = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
-TRAIN_OR_VAL = {"train": "train", "test": "val"}  # the part of ImageNet, or of a set cut from it, that a split means
+TRAIN_OR_VAL = {"train": "train", "test": "val"}  # the part of ImageNet, or of a set made from it, for each split
 
 
 def home() -> Path:
@@ -51,7 +51,7 @@ def packs() -> Path | None:
 
 
 def named(name: str, split: str, size: tuple[int, int] | None) -> Images | OnDisk:
-    """A known set, resized to (H, W) where that is not its own size.
+    """A known set, resized to (H, W) if that is not its own size.
 
     Raises UserError when it is not on this machine and cannot be downloaded.
     """
@@ -96,7 +96,7 @@ def pack_file(name: str, split: str) -> Path | None:
 
 
 def pack(name: str, split: str, size: tuple[int, int]) -> Images:
-    """A set from its pack: JPEG files end to end, image i is jpeg[offsets[i]:offsets[i+1]].
+    """A set from its pack, which holds JPEG files end to end: image i is jpeg[offsets[i]:offsets[i+1]].
 
     Masks, where there are any, become truth["segmentation"], (n, H, W), cut as their images are and read at the nearest pixel.
     """
@@ -119,7 +119,7 @@ def pack(name: str, split: str, size: tuple[int, int]) -> Images:
 
 
 def fetch(name: str, split: str, download: bool = True):
-    """A set as torchvision has it, or the folder where it lies. Raises OSError or RuntimeError when it cannot be had."""
+    """A set as torchvision returns it, or the folder that holds it. Raises OSError or RuntimeError when it is not available."""
     sets = torchvision.datasets
     if name == "cifar10":
         return sets.CIFAR10(home(), train=split == "train", download=download)
@@ -162,7 +162,7 @@ def tiny_imagenet(top: Path, split: str, size: tuple[int, int]) -> Images | OnDi
 
 
 def annotated(val: Path) -> dict[str, list[str]]:
-    """The pictures of Tiny-ImageNet's val part by their class, which stands in a file beside them."""
+    """The pictures of Tiny-ImageNet's val part by their class, which a file beside them states."""
     found: dict[str, list[str]] = {}
     for line in (val / "val_annotations.txt").read_text().splitlines():
         file, wnid, *_ = line.split("\t")
@@ -171,7 +171,7 @@ def annotated(val: Path) -> dict[str, list[str]]:
 
 
 def tiny_imagenet_200(download: bool) -> Path:
-    """The folder of Tiny-ImageNet; a download is unpacked elsewhere and then moved there, so that what is there is whole."""
+    """The folder of Tiny-ImageNet; a download is unpacked elsewhere and then moved there, so that the folder is always complete."""
     top = home() / "tiny-imagenet-200"
     if not top.is_dir():
         if not download:

@@ -1,4 +1,4 @@
-"""Views of which student and teacher see different renderings: in other colours, a few pixels apart, or of another crop."""
+"""Views that differ between student and teacher: in their colours, by a few pixels, or by another crop."""
 
 import torch
 from torch import Tensor, nn

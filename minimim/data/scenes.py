@@ -1,7 +1,7 @@
-"""Scenes: the bundled garments at random place, size and tint over a smooth coloured background, with exact truth.
+"""Scenes: the bundled garments at a random place, size and tint over a smooth coloured background, with exact truth.
 
-On plain Fashion-MNIST raw pixels are hard to beat. Here they are not enough: what a thing is no longer depends on where
-it stands, how large it is, what colour it has, or what lies behind it.
+On plain Fashion-MNIST raw pixels are hard to beat. In scenes they are not enough, because the class of a garment does not depend on
+where it is, how large it is, what colour it has, or what is behind it.
 
 Scene i of a split is a function of (seed, split, i) and of nothing else. All arithmetic is on whole numbers, with eight
 bits for a fraction, so that a seed gives the same bytes on every machine.
@@ -41,7 +41,7 @@ def scenes(split="train", count: int | None = None, *, seed=0, image_size=32, ob
     truth, objects from the farthest to the nearest, −1 where there is none: class, garment, size, depth (0 = nearest)
     (n, objects), box (n, objects, 4) x0 y0 x1 y1 of the whole silhouette, segmentation (n, H, W) 0 = background and
     k = the k-th object's visible part, count (n,), tint (n, objects), caption, a list of n sentences.
-    Raises UserError for a split, a size or a number of objects that cannot be.
+    Raises UserError for an impossible split, size or number of objects.
     """
     if split not in SPLITS:
         raise unknown("split of scenes", split, SPLITS)

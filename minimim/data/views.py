@@ -1,7 +1,7 @@
-"""From raw images to the views that a method looks at: the only place of augmentation.
+"""From raw images to the views that a method is trained on: all augmentation is done here.
 
-The rule of the house: uint8 means raw pixels, which get normalised; float means normalised already. Augmentation works
-on whole batches, where the images are, and gives each sample its own parameters.
+One rule holds everywhere: uint8 means raw pixels, which are then normalised; float means that they are normalised already.
+Augmentation works on whole batches, on their device, with separate parameters for each sample.
 """
 
 import math
@@ -25,14 +25,14 @@ def statistics_for(channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation that normalise these images, (C, 1, 1) each, where the images are."""
+    """Mean and standard deviation that normalise these images, (C, 1, 1) each, on their device."""
     # Filled there: torch.tensor would copy its numbers to a GPU, and wait.
     numbers = statistics_for(images.shape[-3])
     return tuple(torch.stack([torch.full((1, 1), value, device=images.device) for value in s]) for s in numbers)
 
 
 def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 (B, C, H, W) → floats of about zero mean and unit spread, in this precision; floats pass unchanged. Raises
+    """uint8 (B, C, H, W) → floats of about zero mean and unit standard deviation, in this precision; floats pass unchanged. Raises
     UserError for other images."""
     check_pixels(images)
     if images.dtype != torch.uint8:
@@ -42,13 +42,13 @@ def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def denormalize(images: Tensor) -> Tensor:
-    """The way back, for pictures: float (B, C, H, W) → uint8, clipped to what can be shown."""
+    """The inverse of `normalize`, for pictures: float (B, C, H, W) → uint8, clipped to 0..255."""
     mean, std = statistics(images)
     return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def as_inputs(images: Tensor | Inputs) -> Inputs:
-    """A plain tensor means {"image": tensor}. Raises UserError for what is neither."""
+    """A plain tensor becomes {"image": tensor}. Raises UserError for anything but a tensor or a dict."""
     if isinstance(images, dict):
         return images
     check_pixels(images)
@@ -57,8 +57,8 @@ def as_inputs(images: Tensor | Inputs) -> Inputs:
 
 @dataclass
 class Views:
-    """What one step looks at. student: what is masked and encoded; teacher: what the teacher sees, whole; content: what the
-    target is made from. Teacher view v shows what content view v shows, perhaps in other colours.
+    """The views of one step. student: what is masked and encoded; teacher: what the teacher sees, unmasked; content: what the
+    target is computed from. Teacher view v is of the same crop as content view v, perhaps in other colours.
 
     same: for each student view the content view of the same crop, or None where there is none; by default that of its number.
     boxes: (V, B, 4) crops of the student views as x0, y0, x1, y1 in [0, 1], where cut; x0 > x1 where mirrored.
@@ -144,12 +144,12 @@ def render(inputs: Inputs, boxes: Tensor, size: tuple[int, int] | None, noise: T
 
 
 def normalized(inputs: Inputs) -> Inputs:
-    """The view of images as they are: pictures are normalised, all else passes."""
+    """Images without augmentation: pictures are normalised, everything else is unchanged."""
     return {name: normalize(x) if x.dim() > 3 or name == "image" else x for name, x in inputs.items()}
 
 
 def mirror(boxes: Tensor, where: Tensor) -> Tensor:
-    """Boxes (B, 4) with left and right exchanged where asked, (B,) bool."""
+    """Boxes (B, 4) with left and right exchanged where `where` is True, (B,) bool."""
     x0, y0, x1, y1 = boxes.unbind(1)
     return torch.stack([torch.where(where, x1, x0), y0, torch.where(where, x0, x1), y1], dim=1)
 

@@ -1,6 +1,6 @@
 """A method of masked image modeling: five choices and one forward.
 
-    method = what is hidden × who looks × what is predicted × by what head × how it is compared
+    method = what is hidden × which encoder × what is predicted × by which head × how it is compared
               masking         encoder      target              decoder        terms
 
 `reconstruction` and `joint_embedding` are the survey's two schemes (arXiv 2408.06687): the same Method without and with
@@ -39,7 +39,7 @@ class Output:
 class Method(nn.Module):
     """One choice on each axis, joined by one forward.
 
-    views: images → Views. masking: what is hidden. encoder: who looks. decoder: the head. target: what is predicted, or None.
+    views: images → Views. masking: what is hidden. encoder: what encodes the rest. decoder: the head. target: what is predicted, or None.
     terms: how it is compared, a list of Term. teacher: a Teacher, a Frozen, or None. defaults: the TrainConfig to begin with.
     needs: what it must be given beside images, of "label", "depth", "segmentation" and "caption".
 

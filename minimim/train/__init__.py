@@ -1,4 +1,4 @@
-"""Training: one loop for every method, with checkpoints that a killed run resumes from bit by bit."""
+"""Training: one loop for every method, with checkpoints from which a killed run is resumed bit for bit."""
 
 from minimim import checkpoint
 from minimim.config import TrainConfig

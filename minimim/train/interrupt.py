@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of the step, and an end by the clock."""
+"""Ctrl-C that waits for the end of the step, and a time limit."""
 
 import signal
 import threading
@@ -11,9 +11,9 @@ from minimim.processes import summed, together
 
 
 class Interrupt:
-    """Within it, the first Ctrl-C (or a polite kill) is only remembered; the second interrupts at once, as usual.
+    """While it is active, the first Ctrl-C (or SIGTERM) is only noted; the second interrupts at once, as usual.
 
-    minutes: after so many it is as if it had been pressed; 0 never.
+    minutes: after this time the run stops as if Ctrl-C had been pressed; 0 is no limit.
     """
 
     def __init__(self, minutes: float = 0.0):
@@ -30,7 +30,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def remember(self, number: int, _frame) -> None:
-        """Note what was pressed, by its signal's number, and give the key back its usual meaning."""
+        """Note the signal, and restore its usual handler."""
         self.pressed = number
         signal.signal(number, self.former[number])
 

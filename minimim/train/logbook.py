@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a progress bar, metrics.jsonl, TensorBoard if it is there, and the monitor."""
+"""What a run reports while it goes on: a progress bar, metrics.jsonl, TensorBoard if that is installed, and the monitor."""
 
 import json
 import os
@@ -21,8 +21,8 @@ METRICS = "metrics.jsonl"
 class Logbook:
     """Collects metrics on the device, and reads them only every `log_every` steps. A context: closes what it opened.
 
-    `waiting` in a line is the share of the time, 0 to 1, that the loop stood waiting for images. A GPU works off a queue, and
-    what the queue hides is counted too: on a GPU 0 is sure, and a large share is a hint that it may starve.
+    `waiting` in a line is the fraction of the time, 0 to 1, that the loop waited for images. A GPU works off a queue of operations, and
+    waiting that the queue hides is counted, too: 0 is certain, and a large fraction only a hint that images come too slowly.
     """
 
     def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool):
@@ -57,13 +57,13 @@ class Logbook:
 
     @contextmanager
     def waiting(self):
-        """Within it, the time is spent waiting for images."""
+        """A context whose time counts as waiting for images."""
         began = time.monotonic()
         yield
         self.waited += time.monotonic() - began
 
     def note(self, step: int, metrics: dict, lr: float, method) -> None:
-        """Take in the metrics of a step; write a line when it is time, and after the last step."""
+        """Add the metrics of a step; write a line every `log_every` steps, and after the last one."""
         for name, value in metrics.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.steps += 1
@@ -87,7 +87,7 @@ class Logbook:
         self.add({"step": step, "epoch": round(epoch, 4), **means, **told})
 
     def add(self, line: dict) -> None:
-        """Keep a line, write it, and draw it."""
+        """Keep a line, write it to the file, and add it to TensorBoard."""
         self.history.append(line)
         if self.file:
             with writing(self.out / METRICS):
@@ -101,7 +101,7 @@ class Logbook:
                 self.board = without_board(error)
 
     def look(self, method) -> dict:
-        """What the monitor says of the method as it stands, on the first process."""
+        """What the monitor measures of the method now, on the first process."""
         if rank() != 0:
             return {}
         began = time.monotonic()
@@ -111,7 +111,7 @@ class Logbook:
 
 
 def read_metrics(out) -> list[dict]:
-    """The lines of a run's metrics.jsonl; a last line that a kill cut short is left out."""
+    """The lines of a run's metrics.jsonl; an incomplete last line of a killed run is left out."""
     path = Path(out) / METRICS
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
@@ -135,5 +135,5 @@ def open_board(out: Path):
 
 
 def without_board(error: OSError) -> None:
-    """Say that there will be no more curves in TensorBoard: they are not worth a run, and metrics.jsonl has the numbers."""
+    """Warn that TensorBoard gets no more curves. That is no reason to end a run, because metrics.jsonl has the numbers."""
     warnings.warn(f"TensorBoard cannot write ({error}): the run goes on without it", stacklevel=2)

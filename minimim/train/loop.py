@@ -29,7 +29,7 @@ from minimim.train.state import digest, load_state, save_state
 from minimim.train.step import Stepper, adamw, learning_rate
 from minimim.train.trouble import explained, kept
 
-CHECK_EVERY = 20  # steps between looks at what the device has flagged: each look waits for the device
+CHECK_EVERY = 20  # steps between checks for a loss that is not finite: each check waits for the device
 
 
 class NotFinite(UserError):
@@ -38,9 +38,9 @@ class NotFinite(UserError):
 
 @dataclass
 class Run:
-    """What came of a run. history: one dict a line of metrics.jsonl, as `Logbook` explains; steps: how many are behind us, of
-    total; seconds: of this call alone; path: the last checkpoint; finished: False after Ctrl-C and when the clock ran out;
-    by_hand: whether Ctrl-C was heard by this process."""
+    """The result of a run. history: one dict for each line of metrics.jsonl, as `Logbook` explains; steps: how many of total are done;
+    seconds: of this call alone; path: the last checkpoint; finished: False after Ctrl-C and when the time limit was reached;
+    by_hand: whether this process received Ctrl-C."""
 
     history: list[dict]
     steps: int
@@ -56,10 +56,10 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
 
     data: minimim.data Images or files. config: by default the method's own. out: a folder for checkpoints and
     metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. monitor: a
-    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`. note: more that
-    the checkpoint is to say of the run, JSON-able.
-    Ctrl-C ends the step at hand, saves, and returns. A run that torchrun has restarted goes on by itself.
-    Raises UserError for what cannot be or breaks on the way, NotFinite when a loss is.
+    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`. note: more to
+    write about the run into the checkpoint, JSON-able.
+    After Ctrl-C the current step is finished, and the run is saved and returned. A run that torchrun has restarted goes on by itself.
+    Raises UserError for impossible settings and for what breaks during the run, NotFinite when a loss is not finite.
     """
     config = config or method.defaults
     if hasattr(data, "images"):
@@ -84,7 +84,7 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
 
     if config.compile:
         compile_parts(method)
-    # a mask token has no gradient in a step in which nothing is hidden: such weights are looked for, or DDP would wait for them
+    # a mask token has no gradient in a step in which nothing is hidden; DDP must look for such weights, or it would wait for them
     model = DistributedDataParallel(method, find_unused_parameters=True) if together() else method
     stepper = Stepper(method, optimizer, config, total, model=model, dtype=precision(config.precision, device))
     stream = batches(
@@ -136,7 +136,7 @@ def steps_of(images: int, config: TrainConfig) -> int:
 
 
 def refuse_parts(method: Method, config: TrainConfig) -> None:
-    """Raise UserError where a batch that is cut into parts would silently be another training."""
+    """Raise UserError where dividing a batch into parts would silently be a different training."""
     looks = getattr(method, "whole_batch", ())
     if config.accumulate > 1 and looks:
         raise UserError(
@@ -146,7 +146,7 @@ def refuse_parts(method: Method, config: TrainConfig) -> None:
 
 
 def plan(images: int, config: TrainConfig) -> str:
-    """What a run is about to do, in one line: its steps, its batch, and the learning rate that it reaches.
+    """What a run will do, in one line: its steps, its batch, and the learning rate that it reaches.
 
     >>> plan(50_000, TrainConfig(epochs=400, batch_size=4096, accumulate=2))
     '50,000 images, 4,883 steps of 4096 images = 1 process × 2 parts × 2048, lr 1.50e-04 × 4096/256 = 2.40e-03'
@@ -159,26 +159,26 @@ def plan(images: int, config: TrainConfig) -> str:
 
 
 def compile_parts(method: Method) -> None:
-    """torch.compile what costs: every encoder and decoder, the teacher's too."""
+    """torch.compile every encoder and decoder, those of the teacher, too."""
     for holder in filter(None, (method, method.teacher)):
         for part in filter(None, (holder.encoder, holder.decoder)):
             part.compile()
 
 
 class Saver:
-    """Writes checkpoints, by the clock and when told, but never one that follows a step that was not finite."""
+    """Writes checkpoints at intervals and on request, but never after a step that was not finite."""
 
     def __init__(self, path: Path | None, method, optimizer, about: dict, stepper: Stepper, every: float):
         self.path, self.method, self.optimizer, self.about = path, method, optimizer, about
         self.stepper, self.every, self.last = stepper, every, time.monotonic()
 
     def due(self) -> bool:
-        """Whether it is time for the next one. After a bad step it never is: the next look, on every process, ends the run."""
+        """Whether it is time for the next one. After a bad step it never is, because the next check, on every process, ends the run."""
         late = self.path is not None and rank() == 0 and time.monotonic() - self.last > self.every
         return late and int(self.stepper.first_bad) < 0
 
     def __call__(self, step: int) -> None:
-        """Save the run as it stands after `step` steps."""
+        """Save the run after `step` steps."""
         self.refuse_not_finite()
         if self.path is not None and rank() == 0:
             save_state(self.path, self.method, self.optimizer, {**self.about, "step": step})

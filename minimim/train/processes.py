@@ -11,9 +11,9 @@ from minimim.processes import summed, together, world
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device by name; "auto" takes a CUDA GPU, else Apple's, else the CPU; each process of torchrun has a GPU of its own.
+    """The device by name; "auto" takes a CUDA GPU, or else Apple's, or else the CPU; each process of torchrun has a GPU of its own.
 
-    Raises UserError when it is not there.
+    Raises UserError when there is no such device.
     """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -48,8 +48,8 @@ def join(device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Say goodbye to the other processes, after a run that ended well: with nccl it may wait for all of them. After an error
-    the end of the process is enough, and waits for nobody."""
+    """Leave the process group after a run that ended well; with nccl this may wait for all processes. After an error the end of the
+    process is enough, and does not wait."""
     if together():
         dist.destroy_process_group()
 
@@ -70,16 +70,16 @@ def refuse_different_starts(start: int, out, device: torch.device) -> None:
 def precision(name: str, device: torch.device) -> torch.dtype:
     """The type that matrix products run in: "auto" is bf16 on CUDA GPUs that have it, fp32 everywhere else.
 
-    Raises UserError when bf16 is asked for on a GPU that lacks it, and warns on a CPU that is slow at it.
+    Raises UserError when bf16 is asked for on a device that lacks it, and warns on a CPU that is slow in it.
     """
     able = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False))
     if name == "bf16" and not able:
         raise UserError(f"this {device.type} device has no bf16: use --precision fp32, or auto, which takes fp32 here")
     if name == "bf16" and slow_bf16(device):
-        warnings.warn("this CPU has no AVX512 and works out bf16 by a detour, many times slower: take --precision fp32", stacklevel=2)
+        warnings.warn("this CPU has no AVX512 and emulates bf16 many times more slowly: use --precision fp32", stacklevel=2)
     return torch.bfloat16 if name == "bf16" or (name == "auto" and device.type == "cuda" and able) else torch.float32
 
 
 def slow_bf16(device) -> bool:
-    """Whether a device is a CPU that works out bf16 by a detour: with AVX2 alone it took 14 times as long as fp32, with AVX512 less."""
+    """Whether a device is a CPU that emulates bf16: with AVX2 alone it took 14 times as long as fp32, and with AVX512 less time than fp32."""
     return torch.device(device).type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")

@@ -1,4 +1,4 @@
-"""What a checkpoint of a run holds, and how a run or a method comes back from it."""
+"""What a checkpoint of a run holds, and how a run or a method is restored from it."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ FREE = {"device", "workers", "save_every", "max_minutes", "log_every", "probe_ev
 
 
 def save_state(path: Path, method: Method, optimizer, about: dict) -> None:
-    """Write model, optimiser, and what the rest follows from: schedule, draws and data position are (seed, step)."""
+    """Write model, optimiser, seed and step; schedule, random draws and the position in the data follow from (seed, step)."""
     tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
     tensors |= checkpoint.pack("optimizer", optimizer.state_dict())
     versions = {"minimim": version("minimim"), "torch": torch.__version__}
@@ -27,9 +27,9 @@ def save_state(path: Path, method: Method, optimizer, about: dict) -> None:
 
 
 def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
-    """Bring method and optimiser to where a run stopped, and return how many steps are behind it.
+    """Restore method and optimiser of a stopped run, and return the number of steps that are done.
 
-    Raises UserError when there is no run, or when it is one of another method, other data or other settings.
+    Raises UserError when there is no run, or when it is of another method, on other data or with other settings.
     """
     if out is None:
         raise UserError("to resume a run, say which: give the folder that it was written to as --out")
@@ -45,8 +45,8 @@ def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
 
 
 def same_run(out: Path, then: dict, now: dict) -> None:
-    """Raise UserError at the first thing in which the saved run and this one differ, and may not. To a pretraining that is to
-    be longer or on other data it names the way: a new run, from the weights of this one."""
+    """Raise UserError at the first difference between the saved run and this one that is not allowed. For a pretraining that should be
+    longer or on other data, the message names the way: a new run, from the weights of this one."""
     name = (now["spec"] or {}).get("name")
     way = f"; for a longer or another training begin a new run from its weights, {typed('--from', out)}, with another --out" if name else ""
     if then["images"] != now["images"]:
@@ -60,14 +60,14 @@ def same_run(out: Path, then: dict, now: dict) -> None:
 
 
 def decisive(about: dict) -> dict:
-    """What makes a run the run that it is: its method, and the settings that may not change on resume."""
+    """What identifies a run: its method, and the settings that may not change on resume."""
     config = about.get("config", {})
     return plain({"method": about["spec"], **{f.name: config.get(f.name) for f in fields(TrainConfig) if f.name not in FREE}})
 
 
 def digest(data) -> dict | None:
-    """What a set of images is known again by: a hash of its labels, and the brightness of 16 images, 0 to 255, or a hash of all
-    files' names without what they all begin with, so that a folder may be moved. None for a set of which nothing is known."""
+    """What identifies a set of images: a hash of its labels, and the brightness of 16 images, 0 to 255, or a hash of all file names
+    without their common beginning, so that a folder may be moved. None for a set of another kind."""
     if hasattr(data, "images"):
         some = data.images[[i * len(data) // 16 for i in range(16)]]
         what = {"brightness": some.flatten(1).float().mean(dim=1).tolist()}
@@ -81,12 +81,12 @@ def digest(data) -> dict | None:
 
 
 def hashed(content: bytes) -> str:
-    """The first letters of a hash."""
+    """The first characters of a hash."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def alike(then: dict | None, now: dict | None) -> bool:
-    """Whether two digests may be of the same data. Machines decode pictures not quite alike: half a grey level is let pass."""
+    """Whether two digests may be of the same data. Machines differ a little in decoding, so half a grey level is allowed."""
     if then is None or now is None:
         return True
     was, found = ({**one, "brightness": None} for one in (then, now))
@@ -102,14 +102,14 @@ def difference(was, now, name: str = ""):
 
 
 def plain(value):
-    """A value as JSON gives it back: tuples become lists."""
+    """A value as JSON returns it: tuples become lists."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def load_method(method: Method, tensors: dict[str, Tensor], path) -> None:
-    """Fill a method with a checkpoint's tensors. Raises UserError when names or shapes are not its own."""
+    """Load a checkpoint's tensors into a method. Raises UserError when names or shapes differ."""
     saved = {name.removeprefix("method."): t for name, t in tensors.items() if name.startswith("method.")}
     own = method.state_dict()
     for name in [*own, *saved]:
@@ -122,7 +122,7 @@ def load_method(method: Method, tensors: dict[str, Tensor], path) -> None:
 
 
 def save(path, method: Method, *, half: bool = False, **about) -> None:
-    """Write a method's weights alone, with how it was made and anything JSON-able you want to say about it.
+    """Write a method's weights alone, with how it was made and any notes about it that are JSON-able.
 
     half: in fp16, which halves the file; `load` gives fp32 again, rounded to 11 bits.
     """

@@ -1,4 +1,4 @@
-"""What can break in the middle of a run, told in one sentence: what happened, what is still good, what to do."""
+"""What can fail in the middle of a run, reported in one sentence: what happened, what is still good, and what to do."""
 
 import os
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from minimim.config import TrainConfig
 from minimim.errors import UserError
 from minimim.processes import together, world
 
-# Words that torch says, where the class of an error does not tell it from others.
+# Words in the messages of torch, where the class of an error does not identify it.
 WORKER = ("DataLoader worker", "Pin memory thread", "shared memory object", "unable to write to file </torch")
 MEMORY = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED")
 OTHERS = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL")
@@ -19,8 +19,8 @@ OTHERS = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL
 
 @contextmanager
 def explained(config: TrainConfig, device: torch.device, path: Path | None, *, whole_batch=False):
-    """Within it, a lack of memory, a dead loader worker and a dead process of the run become a UserError, and every other
-    error stays what it is. path: the run's checkpoint."""
+    """A context in which lack of memory, a dead loader worker and a dead process of the run become a UserError; every other error
+    stays as it is. path: the checkpoint of the run."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -31,7 +31,7 @@ def explained(config: TrainConfig, device: torch.device, path: Path | None, *, w
 
 
 def sentence(error: Exception, config: TrainConfig, device: torch.device, path: Path | None, whole_batch=False) -> str | None:
-    """What there is to say of an error; None where nothing is known."""
+    """The sentence for an error; None if it is not one of these."""
     text = str(error)
     if says(text, WORKER):
         return no_worker(text, config, path)
@@ -48,7 +48,7 @@ def says(text: str, words: tuple[str, ...]) -> bool:
 
 
 def kept(path: Path | None) -> str:
-    """What is left of a run that breaks off."""
+    """What is left of a run that failed."""
     return f"the last good checkpoint is {path}" if saved(path) else "nothing was saved yet"
 
 
@@ -58,8 +58,8 @@ def saved(path: Path | None) -> bool:
 
 
 def no_memory(config: TrainConfig, device: torch.device, path: Path | None, whole_batch=False) -> str:
-    """Cut the batch into more parts: nothing else about the training changes. Where it cannot be cut, or where the method looks at
-    the whole batch, a smaller batch."""
+    """Advise dividing the batch into more parts, which changes nothing else about the training; if that is impossible, or the method
+    needs the whole batch at once, a smaller batch."""
     batch, parts, used = config.batch_size, config.accumulate, ""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
@@ -84,7 +84,7 @@ def no_memory(config: TrainConfig, device: torch.device, path: Path | None, whol
 
 
 def no_worker(text: str, config: TrainConfig, path: Path | None) -> str:
-    """Most often the system killed it for the memory that it took, or a container gives it too little shared memory."""
+    """Most often the system killed it because it used too much memory, or a container has too little shared memory."""
     what = text.splitlines()[0].rstrip(" .")
     return (
         f"a process that reads images has died ({what}), and {kept(path)}: most often there is too little memory or shared memory, "
@@ -93,7 +93,7 @@ def no_worker(text: str, config: TrainConfig, path: Path | None) -> str:
 
 
 def no_others(path: Path | None) -> str:
-    """The one that is told is not the one that failed."""
+    """The process that reports is not the one that failed."""
     advice = "the same command with --resume goes on" if saved(path) else "start it again"
     return (
         f"another process of this run is gone, and {kept(path)}: its own message stands above or in its log; {advice}, and "

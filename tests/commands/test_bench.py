@@ -94,7 +94,7 @@ def test_it_says_where_the_time_goes(capsys):
     told = capsys.readouterr().out
     parts = {name: float(percent) for name, percent in re.findall(r"    (\w[\w ]+?) +[\d.]+ ms +(\d+)%", told)}
     assert tuple(parts) == bench.PARTS and sum(parts.values()) == pytest.approx(100, abs=2)
-    assert "timed apart" in told and ("GiB" in told) == torch.cuda.is_available()
+    assert "timed separately" in told and ("GiB" in told) == torch.cuda.is_available()
 
 
 @pytest.mark.parametrize("name", PRESETS)

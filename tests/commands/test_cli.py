@@ -127,7 +127,7 @@ def test_methods_are_listed_as_the_tree_of_the_survey(capsys):
 def test_a_card_tells_the_five_choices_the_paper_and_what_differs(capsys, name):
     code, told, _ = ask(capsys, "methods", "--card", name)
     assert code == 0 and told.startswith(f"{name}: ") and RECIPES[name].paper in told
-    for choice in ("what is hidden", "who looks", "what is predicted", "by what head", "how it is compared", "teacher", "needs"):
+    for choice in ("what is hidden", "which encoder", "what is predicted", "by which head", "how it is compared", "teacher", "needs"):
         assert f"  {choice}: " in told
     made = create(name)
     assert type(made.masking).__name__ in told and type(made.encoder).__name__ in told
@@ -162,16 +162,16 @@ def test_a_card_of_no_method_is_one_sentence(capsys):
         (["finetune", "--mixup", "2"], "mixup must be from 0 to 1, not 2.0"),
         (["finetune", "--layer-decay", "0"], "layer_decay must be above 0"),
         (["finetune", "--mask-ratio", "0.5"], "--mask-ratio"),
-        (["probe", "--epochs", "3"], "--epochs has no part in --protocol cached: leave it out, or ask for --protocol official or both"),
-        (["probe", "--accumulate", "2"], "--accumulate has no part in --protocol cached"),
-        (["probe", "--protocol", "official", "--floors"], "--floors has no part in --protocol official"),
-        (["probe", "--protocol", "official", "--layer", "1"], "--layer has no part in --protocol official"),
-        (["probe", "--sweep", "--floors"], "--floors has no part in --sweep"),
-        (["probe", "--sweep", "--layer", "0"], "--layer has no part in --sweep"),
-        (["probe", "--sweep", "--pool", "cls"], "--pool has no part in --sweep: leave it out, or probe without --sweep"),
+        (["probe", "--epochs", "3"], "--epochs has no effect with --protocol cached: leave it out, or ask for --protocol official or both"),
+        (["probe", "--accumulate", "2"], "--accumulate has no effect with --protocol cached"),
+        (["probe", "--protocol", "official", "--floors"], "--floors has no effect with --protocol official"),
+        (["probe", "--protocol", "official", "--layer", "1"], "--layer has no effect with --protocol official"),
+        (["probe", "--sweep", "--floors"], "--floors has no effect with --sweep"),
+        (["probe", "--sweep", "--layer", "0"], "--layer has no effect with --sweep"),
+        (["probe", "--sweep", "--pool", "cls"], "--pool has no effect with --sweep: leave it out, or probe without --sweep"),
         (["probe", "--weights", "w.pth", "--checkpoint", "run"], "--weights and --checkpoint both say where"),
         (["finetune", "--weights", "w.pth", "--checkpoint", "run"], "give one of the two"),
-        (["finetune", "--probe-every", "1"], "--probe-every looks at a pretraining"),
+        (["finetune", "--probe-every", "1"], "--probe-every measures the encoder during pretraining"),
         (["fly"], "invalid choice: 'fly'"),
         (["demo", "--device", "cuda:7"], "no cuda device"),
         (["pretrain", "--method", "ibot", "--mask-ratio", "0.3", "--data", "fashion"], "mask_ratio is 2 numbers, such as 0.1 0.5, not 0.3"),
@@ -200,13 +200,13 @@ def test_looks_at_the_encoder_are_refused_before_training_where_there_is_one_cla
     shutil.rmtree(pictures / "run")
     shutil.rmtree(pictures / "train" / "light")
     code, _, told = ask(capsys, *pretrain(pictures, "--probe-every", 1))
-    assert code == 2 and "two classes or more" in told and not (pictures / "run").exists()
+    assert code == 2 and "at least two classes" in told and not (pictures / "run").exists()
 
 
 def test_a_look_asks_only_for_classes_that_it_knows():
     seen = watch(Images(raw(40), torch.arange(40) % 20), TrainConfig(probe_every=1))(build("mae"))
     assert 0 <= seen["knn"] <= 1
-    with pytest.raises(UserError, match="two classes or more, with several images each"):
+    with pytest.raises(UserError, match="at least two classes with several images each"):
         watch(Images(raw(40), torch.arange(40)), TrainConfig(probe_every=1))
 
 
@@ -313,7 +313,7 @@ def interrupted(monkeypatch):
 def test_ctrl_c_ends_the_official_protocol_and_what_was_measured_before_is_kept(capsys, pictures, pretrained, interrupted):
     figures = pictures / "figures.json"
     code, told, _ = ask(capsys, "probe", *pretrained, "--protocol", "both", "--epochs", 9, "--out", figures)
-    assert code == 130 and "stopped before its end: nothing of it was kept" in told
+    assert code == 130 and "stopped before its end: nothing was kept" in told
     assert set(json.loads(figures.read_text())["figures"]) == {"linear_probe", "knn"}
 
 
@@ -371,7 +371,7 @@ def test_fine_tuning_can_be_stopped_by_the_clock_and_resumed(capsys, pictures, p
 
 def test_a_stop_without_a_folder_keeps_nothing_and_says_so(capsys, pretrained, interrupted):
     code, told, _ = ask(capsys, "finetune", *pretrained, "--batch-size", 8)
-    assert code == 130 and "nothing was kept, as there is no --out" in told
+    assert code == 130 and "nothing was saved, because there is no --out" in told
     code, _, told = ask(capsys, "finetune", *pretrained, "--resume")
     assert code == 2 and "give the folder that it was written to as --out" in told
 
@@ -438,7 +438,7 @@ def test_a_probe_of_which_nothing_came_leaves_earlier_figures_alone(capsys, pict
     figures = pictures / "figures.json"
     figures.write_text("earlier")
     code, told, _ = ask(capsys, "probe", *pretrained, "--protocol", "official", "--epochs", 9, "--out", figures)
-    assert code == 130 and "nothing of it was kept" in told and figures.read_text() == "earlier"
+    assert code == 130 and "nothing was kept" in told and figures.read_text() == "earlier"
 
 
 def test_an_encoder_whose_run_is_not_at_its_end_is_told_so(capsys, pictures, pretrained):

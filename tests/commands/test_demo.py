@@ -95,10 +95,10 @@ def stopped(out):
 @pytest.mark.parametrize(
     "leave, sentence",
     [
-        (finished, "already holds a run, of another"),
-        (stopped, "already holds a run, of another seed than this demo's"),
-        (lambda out: (finished(out), (out / "results.json").write_text("{}")), "already holds a run, of another"),
-        (lambda out: save(out / NAME, build("mae")), "already holds a run, of another"),
+        (finished, "already holds a run with another"),
+        (stopped, "already holds a run with another seed than this demo's"),
+        (lambda out: (finished(out), (out / "results.json").write_text("{}")), "already holds a run with another"),
+        (lambda out: save(out / NAME, build("mae")), "already holds a run with another"),
         (lambda out: (out / NAME).write_bytes(b"half a check"), "is damaged"),
     ],
 )

@@ -66,7 +66,7 @@ def enlarged(image, side=CELL):
 
 def test_a_row_shows_the_picture_as_seen_filled_in_and_as_it_is(capsys):
     code, told, _ = ask(capsys, "colour.png", "grey.png", "--checkpoint", "raw.safetensors", "--seed", 3, "--device", "cpu")
-    assert code == 0 and told == "fill.png: 2 pictures, as seen, filled in, and as they are\n"
+    assert code == 0 and told == "fill.png: 2 pictures, as the encoder sees them, filled in, and as they are\n"
     images = torch.stack([read_image(name, (16, 16)) for name in ("colour.png", "grey.png")])
     expected = fill_in(build("mae", normalize_target=False), images, generator=torch.Generator().manual_seed(3))
     for row in range(2):
@@ -84,7 +84,7 @@ def test_another_seed_hides_other_patches_and_the_same_seed_the_same(capsys):
 
 def test_the_bundled_model_is_taken_where_none_is_named_and_what_it_has_seen_is_told(capsys):
     code, told, _ = ask(capsys, "colour.png", "--out", "deep/below/mine.png")
-    assert code == 0 and "has seen nothing but drawn scenes" in told
+    assert code == 0 and "was trained only on drawn scenes" in told
     image = read_image("colour.png", (32, 32))
     assert np.array_equal(cell(0, 2, "deep/below/mine.png"), enlarged(image))
 
@@ -164,8 +164,8 @@ def test_the_true_mean_and_deviation_of_hidden_patches_are_put_back_unless_they_
 @pytest.mark.parametrize(
     "model, more, says",
     [
-        ("raw", (), "predicts the pixels of hidden patches, and nothing of these was put back"),
-        ("normal", (), "The true ones were put back, so a little of what was hidden is in the middle column"),
+        ("raw", (), "predicts the pixels of hidden patches themselves, and nothing of the true ones was put back"),
+        ("normal", (), "The true ones were put back, so the middle column contains a little of what was hidden"),
         ("normal", ("--no-truth",), "nothing of what was hidden is in the middle column"),
     ],
 )

@@ -125,7 +125,7 @@ def test_every_preset_is_listed_with_its_settings_and_what_it_needs(capsys):
             kind = "measured" if needs.measured else "estimate"
             assert all(f"{kind}: {needs.memory:g} GiB" in part and f"{minutes:g} min on {device}" in part for device, minutes in needs.minutes.items())
         assert ("estimate" in part, "measured" in part) == (name in LARGE, name in ("demo", "cifar10-cpu"))
-    assert "an estimate is worked out" in told.splitlines()[-1]
+    assert "an estimate is computed from" in told.splitlines()[-1]
 
 
 # Their images
@@ -246,7 +246,7 @@ def test_every_preset_can_be_seen_to_work(capsys, monkeypatch, name):
     ]:
         code, told, _ = ask(capsys, stage, *common, *more)
         assert code == 0 and says in told, (stage, told)
-        stand_in = f"{PRESETS[name].data} is not on this machine: the bundled scenes stand in" in told
+        stand_in = f"{PRESETS[name].data} is not on this machine: the bundled scenes take its place" in told
         assert stand_in == (PRESETS[name].data != "scenes"), stage
     figures = json.loads(Path("probe.json").read_text())["figures"]
     assert set(figures) == {"linear_probe", "knn", "official"} and set(figures["knn"]) == {"pretrained", "random_init", "raw_pixels"}

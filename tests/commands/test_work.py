@@ -35,7 +35,7 @@ def test_what_was_not_touched_follows_the_course_and_what_was_is_kept(course, tm
     Work(str(work)).run()
     assert (work / "notebooks/00.ipynb").read_text() == "the second"
     assert (work / "exercises/ps1/ps1.ipynb").read_text() == "my answer"
-    assert "another exercises/ps1/ps1.ipynb now; yours is kept" in capsys.readouterr().out
+    assert "new version of exercises/ps1/ps1.ipynb, and yours is kept" in capsys.readouterr().out
 
 
 def test_without_lessons_or_jupyterlab_a_sentence_says_what_to_do(tmp_path, monkeypatch):

@@ -512,7 +512,7 @@ def test_a_cpu_that_is_slow_in_bf16_says_so_and_does_it(able, monkeypatch, recwa
     assert devices.precision("bf16", torch.device("cuda")) == torch.bfloat16 and not recwarn  # whatever its host can do
     assert devices.precision("bf16", torch.device("cpu")) == torch.bfloat16
     told = [str(warning.message) for warning in recwarn]
-    assert told == [] if able == "AVX512" else len(told) == 1 and "take --precision fp32" in told[0]
+    assert told == [] if able == "AVX512" else len(told) == 1 and "use --precision fp32" in told[0]
 
 
 def test_drop_path_draws_from_seed_step_and_process(monkeypatch):
