@@ -36,3 +36,10 @@ def test_a_table_says_the_same_as_text_and_as_html():
     table = Table(["method", "accuracy"], [["mae", 0.45678], ["raw & <pixels>", 1]])
     assert repr(table) == "method          accuracy\nmae                0.457\nraw & <pixels>         1"
     assert "0.457" in table._repr_html_() and "raw &amp; &lt;pixels&gt;" in table._repr_html_()
+
+
+def test_the_numbers_along_an_axis_can_be_chosen():
+    shown = curves({"tokens": ([8, 16, 32], [784, 196, 49])}, across="patch size", up="how many", log="xy", ticks=[8, 16, 32], alt="tokens against the patch size")
+    axes = shown.figure.axes[0]
+    shown.figure.draw_without_rendering()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16", "32"] and len(axes.xaxis.get_minorticklocs()) == 0
