@@ -16,6 +16,7 @@ LITTER = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".DS_Store", "Thumbs.
 PACKED = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"}
 NAMED = re.compile(r"(?<![a-z])(?:ps|pset|problem[ _-]*set)[ _-]*0*(\d+)(?!\d)", re.IGNORECASE)
 STUB = "raise NotImplementedError  # your code here"
+UNGRADED = ("build",)  # sets that are for the student alone
 
 
 @dataclass
@@ -84,6 +85,8 @@ def look_into(top: Path, sets: list[str]) -> tuple[list[Candidate], list[str]]:
                 told.append(f"{place} is not taken: it is packed, unpack it first")
             elif one := candidate(path, place, sets):
                 found.append(one)
+            elif ".ipynb" in path.name.lower() and any(mark.startswith(f"{name}-") for mark in read(path)[0] for name in UNGRADED):
+                told.append(f"{place} is not graded: it is for the student alone")
             elif ".ipynb" in path.name.lower():
                 told.append(f"{place} is not taken: neither its name nor its cells say which set it is")
             else:

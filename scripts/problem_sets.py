@@ -21,7 +21,7 @@ import nbformat
 
 sys.path.append(str(Path(__file__).parent))  # for whoever loads this file from elsewhere
 
-from handed_in import gather, known_as
+from handed_in import UNGRADED, gather, known_as
 from mending import leave_out, mend, task_of
 
 KEPT = {"tags", "nbgrader", "deletable", "editable"}  # of a cell's metadata
@@ -153,10 +153,11 @@ def submissions(folder: Path) -> dict[tuple[str, str, Path], list[str]]:
     it was asked for. Raises Mistake when there are none."""
     if not folder.is_dir():
         raise Mistake(f"there is no folder {folder}: name the one where the submissions are")
-    found, lines = gather(folder, problem_sets())
+    sets = [name for name in problem_sets() if name not in UNGRADED]
+    found, lines = gather(folder, sets)
     print(*lines, sep="\n", end="\n" if lines else "", flush=True)
     if not found:
-        raise Mistake(f"{folder} holds no STUDENT/psK.ipynb and no STUDENT/psK/psK.ipynb of the sets {', '.join(problem_sets())}")
+        raise Mistake(f"{folder} holds no STUDENT/psK.ipynb and no STUDENT/psK/psK.ipynb of the sets {', '.join(sets)}")
     return found
 
 

@@ -9,6 +9,7 @@ import torch
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+os.environ["MINIMIM_QUICK"] = "1"  # the two-minute run of the build notebook takes three steps (minimim/feedback/build/use.py)
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 

@@ -15,7 +15,7 @@ SET = GRADED[0]
 @pytest.fixture
 def look(tmp_path, monkeypatch, capsys):
     """What is taken of some files, {path: bytes}: ({(student, set): (path, remarks)}, what is printed)."""
-    monkeypatch.setattr(problem_sets, "problem_sets", lambda: ["ps0", "ps1", "ps2"])
+    monkeypatch.setattr(problem_sets, "problem_sets", lambda: ["build", "ps0", "ps1", "ps2"])
 
     def gather(files):
         for number, (path, content) in enumerate(files.items()):
@@ -96,6 +96,8 @@ def test_of_several_one_is_taken_and_the_others_are_named(look, files, taken):
         ({"ben/ps1.pdf": b""}, "ben: not notebooks, and not looked at: ps1.pdf"),
         ({"ben/notes.ipynb": b"{}"}, "ben: notes.ipynb is not taken: neither its name nor its cells say which set it is"),
         ({"ben/ps9.ipynb": b"{}"}, "ben: ps9.ipynb is not taken: neither"),
+        ({"ben/build.ipynb": notebook("build")}, "ben: build.ipynb is not graded: it is for the student alone"),
+        ({"ben/build/build.ipynb": notebook("build")}, "ben: build/build.ipynb is not graded: it is for the student alone"),
         ({"ben/": None}, "ben: nothing is in it"),
         ({"ben/more/": None}, "ben: nothing is in it"),
         ({"ps1.ipynb": PS1}, "ps1.ipynb: not taken, it lies in no student's folder"),
