@@ -3,6 +3,7 @@
     python benchmarks/methods.py                          every method, seed 0, on scenes: hours on two CPU cores
     python benchmarks/methods.py --methods mae beit --seeds 0 1 2
     python benchmarks/methods.py --data cifar10 --device cuda
+    python benchmarks/methods.py --time                   how long a step of each takes: with nothing else running
     python benchmarks/methods.py --table                  only the table and the picture of what is there
     python benchmarks/methods.py --smoke                  tiny, to see that it works
 
@@ -16,6 +17,7 @@ Each run is a line of the results as soon as it ends, and a run whose line is th
 
 import argparse
 import csv
+import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -217,6 +219,18 @@ def learnt(row: dict) -> bool:
     return gap > 2 * (float(row["best_se"]) ** 2 + float(row["random_se"]) ** 2) ** 0.5
 
 
+def timed(name: str, images: Images, seed: int, device, results: Results, steps: int = 20) -> None:
+    """A line with the seconds of a training step: the median of so many, after five that warm up."""
+    key = {"data": images.name, "method": name, "seed": seed, "stage": "time"}
+    if not results.find(**key):
+        method = methods.create(name, image_size=tuple(images.seen.images.shape[-2:]), **SIZE)
+        config = replace(method.defaults, epochs=(steps + 5) * BATCH / len(images.seen), batch_size=BATCH, seed=seed, device=str(device), log_every=1)
+        history = train(method, images.seen, config, bar=False).history
+        row = {"steps": steps, "seconds": statistics.median(BATCH / line["images_per_s"] for line in history[5:])}
+        results.add(key | row | {"machine": machine(device.type), "torch": version("torch")})
+        print(f"{name}: {row['seconds']:.3f} s a step", flush=True)
+
+
 def floors(images: Images, seed: int, device, results: Results) -> None:
     """Raw pixels, the ViT's random weights, and the teacher that eva takes by default."""
     makers = {
@@ -258,6 +272,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help="of a whole run, 64 images each")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
+    parser.add_argument("--time", action="store_true", help="train no method; only measure how long a step of each takes, with nothing else running")
     parser.add_argument("--table", action="store_true", help="run nothing; only the table and the picture of what is there")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it works")
     args = parser.parse_args()
@@ -266,9 +281,13 @@ def main() -> None:
     if not args.table:
         images = Images(args.data, args.smoke)
         for seed in args.seeds:
-            floors(images, seed, device, results)
+            if not args.time:
+                floors(images, seed, device, results)
             for name in args.methods:
-                one_method(name, images, seed, 4 if args.smoke else args.steps, device, results)
+                if args.time:
+                    timed(name, images, seed, device, results)
+                else:
+                    one_method(name, images, seed, 4 if args.smoke else args.steps, device, results)
     from methods_table import draw, table  # the picture needs matplotlib, the runs do not
 
     text = table(results.rows())

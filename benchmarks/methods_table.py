@@ -13,11 +13,11 @@ HOW = (
     "multimae more than images. Its own random weights are those of the very encoder. The features are the mean of the last block's patches; the "
     "best place is the block and pooling (mean or CLS) that the probe reads best, chosen without the test images. All columns but the last "
     "two are after 600 steps. Where a method did not beat its random weights in those, it was run four times as long: the last two columns. "
-    "Seconds are those of one core, with a second run beside it."
+    "ms a step: the median of twenty training steps of 64 images with nothing else running, by `--time`."
 )
 SHOWN = {  # column → its heading
     "linear": "linear", "random_linear": "its random weights", "best_linear": "linear, best place", "random_best": "random weights, best place",
-    "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²", "effective_rank": "effective rank", "spread": "spread",
+    "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²", "effective_rank": "effective rank", "spread": "standard deviation",
 }  # fmt: skip
 
 
@@ -45,16 +45,18 @@ def shown(runs: list[dict], column: str) -> str:
 
 def table(rows: list[dict]) -> str:
     """Markdown: the floors, then the methods by the survey's sections, what is missing as missing."""
-    headings = ["§", "method", *SHOWN.values(), "lr", "seconds", "longer: lr and steps", "longer: linear, best place"]
+    headings = ["§", "method", *SHOWN.values(), "lr", "ms a step", "GFLOP a step", "longer: lr and steps", "longer: linear, best place"]
     lines = [HOW, "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for name in (*FLOORS, *names()):
         runs, longer = runs_of(rows, name, "floor", "whole"), runs_of(rows, name, "again")
         section = RECIPES[name].section if name in RECIPES else ""
         if not runs:
-            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 4))
+            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 5))
             continue
         cells = [shown(runs, column) for column in SHOWN]
-        cells += [runs[0]["lr"] or "–", shown(runs, "seconds"), f"{longer[0]['lr']}, {longer[0]['steps']}" if longer else "–", shown(longer, "best_linear")]
+        step, gflops = runs_of(rows, name, "time"), runs[0]["gflops_a_step"]
+        cells += [runs[0]["lr"] or "–", f"{1000 * float(step[0]['seconds']):.0f}" if step else "–", f"{float(gflops):.1f}" if gflops else "–"]
+        cells += [f"{longer[0]['lr']}, {longer[0]['steps']}" if longer else "–", shown(longer, "best_linear")]
         lines.append(f"| {section} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -86,7 +88,7 @@ def draw(rows: list[dict], path: Path) -> None:
         if runs:
             axes.axvline(float(runs[0]["linear"]), color=f"C{number + 1}", linestyle=("--", ":", "-.")[number], label=name)
     axes.set_yticks(range(len(there)), [f"{name}  ({SECTIONS[RECIPES[name].section]})" for name in reversed(there)], fontsize=8)
-    axes.set_xlabel("linear probe on scenes at the best place, test accuracy (circle: random weights; diamond: after 600 steps; hollow: after 2,400)")
+    axes.set_xlabel("linear probe on scenes at the best place, test accuracy\n(circle: random weights; diamond: after 600 steps; hollow diamond: after 2,400)")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -57,6 +57,18 @@ def test_a_run_that_is_stopped_leaves_no_line(bench, monkeypatch, tmp_path):
     assert "mae" not in (tmp_path / "methods-cpu.csv").read_text()
 
 
+def test_the_seconds_of_a_step_are_measured_apart_once_and_stand_in_the_table(bench, monkeypatch, tmp_path):
+    from methods_table import table
+
+    for _ in range(2):
+        rows = go(bench, monkeypatch, tmp_path, "--methods", "mae", "--time")
+    (row,) = rows
+    assert (row["stage"], row["method"], row["steps"]) == ("time", "mae", "20") and float(row["seconds"]) > 0
+    whole = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "lr": "0.002", "gflops_a_step": "8.25"}
+    (line,) = (text for text in table([whole, row | {"seconds": "0.0123"}]).splitlines() if "| mae |" in text)
+    assert line.endswith("| 0.002 | 12 | 8.2 | – | – |")
+
+
 def test_a_run_counts_as_learnt_two_standard_errors_above_its_own_random_weights(bench):
     row = {"best_se": "0.006", "random_se": "0.008", "random_best": "0.300"}
     assert bench.learnt(row | {"best_linear": "0.321"}) and not bench.learnt(row | {"best_linear": "0.319"})
