@@ -105,18 +105,18 @@ def folder(path, split: str, size: tuple[int, int], in_memory: bool | None = Non
     classes = sorted({name for listing in found.values() for name in listing.by_class})
     if len(parts) > 1 and len(classes) > 1 and "" in classes:
         loose = next(listing.by_class[""][0] for listing in found.values() if "" in listing.by_class)
-        lost = f"so the pictures of {path} have no labels: move it into one, or away"
-        warnings.warn(f"{loose} lies in the folder of no class, {lost}", stacklevel=3)
+        lost = f"so the pictures of {path} have no labels: move it into such a folder, or out of {path}"
+        warnings.warn(f"{loose} is in no folder of a class, {lost}", stacklevel=3)
     return as_images(pictures, () if "" in classes else tuple(classes), size, parts[split], in_memory)
 
 
 def confusions(top: Path, parts: dict[str, Path], found: dict[str, Listing]) -> list[str]:
-    """What may be mixed up in a set, a sentence each: folders beside its parts, a class that is called as a part is, one folder in
-    both parts, names alike."""
+    """What may be mixed up in a set, one sentence each: folders beside its parts, a class with the name of a part, one folder in both
+    parts, similar names."""
     told = []
     for name in found["train"].by_class if parts == {"train": top} else ():
         if name.casefold() in ("train", "val", "test"):
-            told.append(f"{name} in {top} is taken for a class, as there are others beside it: if it is a part of the set, call them train and test")
+            told.append(f"{name} in {top} is taken for a class, because there are other folders beside it: if it is a part of the set, name the parts train and test")
     if len(parts) == 1 and top not in parts.values():
         (part,) = parts.values()
         names = ", ".join(beside(top)[:5])
@@ -124,13 +124,13 @@ def confusions(top: Path, parts: dict[str, Path], found: dict[str, Listing]) -> 
             told.append(f"{part} is taken for a part of the set, so the pictures beside it are not read ({names}): if it is a class, rename it")
     if len(parts) == 2:
         if names := ", ".join(beside(top)[:5]):
-            told.append(f"the pictures beside the parts of {top} are not read ({names}): move them into a part, or away")
+            told.append(f"the pictures beside the parts of {top} are not read ({names}): move them into a part, or elsewhere")
         train, test = (found[part].folders for part in ("train", "test"))
         both = next((known for known in train if known in test), None)
         if both:
-            told.append(f"{train[both]} and {test[both]} are one folder: what is trained on is tested on as well")
+            told.append(f"{train[both]} and {test[both]} are the same folder: the images for training are also those for testing")
     for names in look_alikes({name for listing in found.values() for name in listing.by_class}):
-        told.append(f"{' and '.join(names)} look alike, and are different classes: rename a folder where they should be one")
+        told.append(f"{' and '.join(names)} look alike, but are different classes: rename a folder if they should be one")
     return told
 
 
@@ -178,7 +178,7 @@ def read_all(files: list[str], size: tuple[int, int]) -> tuple[Tensor, dict[int,
 
 
 def report_broken(broken: list, total: int, base: Path) -> None:
-    """Say which pictures were left out. Raises UserError when that is all of them."""
+    """Warn which pictures were left out. Raises UserError when that is all of them."""
     if not broken:
         return
     names = some(file for file, _ in broken)
@@ -188,7 +188,7 @@ def report_broken(broken: list, total: int, base: Path) -> None:
 
 
 def report_odd(odd: dict[str, list[str]], total: int, base: Path) -> None:
-    """Say which pictures came out in a way that may not have been meant."""
+    """Warn which pictures may not have been read as intended."""
     for what, files in odd.items():
         warnings.warn(f"{len(files)} of {total} pictures in {base} {what}: {some(files)}", stacklevel=5)
 

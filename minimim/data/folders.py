@@ -1,4 +1,4 @@
-"""Where pictures lie: the parts of a set, the folders in it, and every picture under a folder, once."""
+"""Where pictures are: the parts of a set, the folders in it, and every picture under a folder, once."""
 
 import os
 from collections import Counter
@@ -29,18 +29,18 @@ class Listing:
     spellings: dict[str, set[str]] = field(default_factory=dict)
 
     def remarks(self, base: Path) -> list[str]:
-        """What people should know of it, a sentence each."""
+        """What people should know about it, one sentence each."""
         told = []
         if self.passed and self.by_class:
             kinds = by_ending(self.passed.items())
-            told.append(f"pictures in {base} that cannot be read here are passed over ({kinds}): save them as .png or .jpg to use them")
+            told.append(f"pictures in {base} that cannot be read here are skipped ({kinds}): save them as .png or .jpg to use them")
         for link, there in self.again[:5]:
-            told.append(f"{link} leads to {there}, where its pictures are read already: it is left out")
+            told.append(f"{link} leads to {there}, whose pictures are read already: it is left out")
         for link, there in self.astray[:5]:
             told.append(f"{link} leads to {there}, which is another part of the set: it is left out")
         for place in self.lost[:5]:
             why = "is a link that leads nowhere" if os.path.islink(place) else "cannot be opened"
-            told.append(f"{place} {why}, so what it stands for is missing")
+            told.append(f"{place} {why}, so its pictures are missing")
         for name, folders in self.spellings.items():
             if len(folders) > 1:
                 told.append(f"{' and '.join(map(spelt, sorted(folders)))} in {base} are taken for one class, {name}")
@@ -61,7 +61,7 @@ def part_folders(path, split: str) -> dict[str, Path]:
         raise UserError(f"there is no folder {top}: give the path of a folder with pictures, as folder:PATH")
     for entry in sorted(top.iterdir()):
         if not entry.name.startswith(".") and part_of(entry.name) and entry.is_symlink() and not entry.exists():
-            raise UserError(f"{entry} is a link that leads nowhere: mend it, or take it away")
+            raise UserError(f"{entry} is a link that leads nowhere: repair or remove it")
     found = by_part(top)
     sorted_into = {part: any(has_folders(place) for place in places) for part, places in found.items()}
     if "test" not in found or sorted_into.get("val") and not sorted_into["test"]:
@@ -101,7 +101,7 @@ def only(places: list[Path], part: str) -> Path:
     """The one folder of a part. Raises UserError for several."""
     if len(places) > 1:
         names = " and ".join(place.name for place in places)
-        raise UserError(f"{places[0].parent} has {names}, which are names of one and the same part, {part}: keep one, or rename the others")
+        raise UserError(f"{places[0].parent} has {names}, which all mean the part {part}: keep one, or rename the others")
     return places[0]
 
 
@@ -112,7 +112,7 @@ def identity(place: str | Path) -> Identity:
 
 
 def above(place: str | Path) -> set[Identity]:
-    """A folder, and all that it lies in."""
+    """A folder, and all folders that contain it."""
     real = Path(place).resolve()
     return {identity(folder) for folder in (real, *real.parents)}
 

@@ -399,7 +399,7 @@ def test_labels_that_cannot_be_used_are_told_before_a_feature_is_read(capsys, pi
     assert code == 2 and "classes that no train image has (grey)" in told
     (pictures / "test" / "dark" / "0.jpg").rename(pictures / "test" / "cover.jpg")
     code, _, told = ask(capsys, "probe", *pretrained)
-    assert code == 2 and f"note: {pictures}/test/cover.jpg lies in the folder of no class" in told and "have no labels" in told
+    assert code == 2 and f"note: {pictures}/test/cover.jpg is in no folder of a class" in told and "have no labels" in told
 
 
 @pytest.mark.parametrize("side, says", [(32, False), (40, True)])

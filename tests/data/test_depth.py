@@ -248,7 +248,7 @@ def test_pictures_that_are_not_read_are_counted_by_ending(tmp_path):
     (warning,) = told
     assert warning.filename == __file__
     assert str(warning.message) == (
-        f"pictures in {tmp_path} that cannot be read here are passed over (3 .heic, 1 .cr2, 1 .svg): save them as .png or .jpg to use them"
+        f"pictures in {tmp_path} that cannot be read here are skipped (3 .heic, 1 .cr2, 1 .svg): save them as .png or .jpg to use them"
     )
     (tmp_path / "cat" / "1.png").unlink()
     with pytest.raises(UserError) as error:
@@ -261,7 +261,7 @@ def test_pictures_that_are_not_read_are_counted_by_ending(tmp_path):
 def test_a_kind_that_this_pillow_lacks_is_passed_over_with_a_word(tmp_path, monkeypatch):
     noisy(tmp_path / "1.png"), (tmp_path / "2.avif").write_text("")
     monkeypatch.delitem(Image.EXTENSION, ".avif", raising=False)
-    with pytest.warns(UserWarning, match=r"passed over \(1 \.avif\)"):
+    with pytest.warns(UserWarning, match=r"skipped \(1 \.avif\)"):
         assert len(load(f"folder:{tmp_path}", image_size=4)) == 1
 
 

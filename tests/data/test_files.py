@@ -233,7 +233,7 @@ def test_a_test_part_that_is_not_sorted_is_itself_where_val_is_no_better(tmp_pat
 def test_a_loose_picture_beside_sorted_ones_costs_the_labels_and_is_named(tmp_path):
     picture(sorted_folder(tmp_path) / "test" / "cover.jpg")
     for split in ("train", "test"):
-        with pytest.warns(UserWarning, match=rf"^{tmp_path}/test/cover\.jpg lies in the folder of no class, .* have no labels: move it") as told:
+        with pytest.warns(UserWarning, match=rf"^{tmp_path}/test/cover\.jpg is in no folder of a class, .* have no labels: move it") as told:
             assert load(f"folder:{tmp_path}", split, image_size=4).labels is None
         assert len(others(told)) == 1 and {warning.filename for warning in told} == {__file__}
 

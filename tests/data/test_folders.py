@@ -16,7 +16,7 @@ from minimim.errors import UserError
 from minimim.evaluate.features import check_labels
 
 NUMBER = iter(range(10**6))
-AGAIN = "{} leads to {}, where its pictures are read already: it is left out"
+AGAIN = "{} leads to {}, whose pictures are read already: it is left out"
 
 
 def pictures(place, count=2):
@@ -120,16 +120,16 @@ def test_one_folder_in_both_parts_is_told(tmp_path, where, target):
     for split in ("train", "test"):
         data, said = told(tmp_path, split)
         places = sorted(f"{tmp_path}/{place}" for place in (where, target))
-        assert len(data) == 4 and said == [f"{places[1]} and {places[0]} are one folder: what is trained on is tested on as well"]
+        assert len(data) == 4 and said == [f"{places[1]} and {places[0]} are the same folder: the images for training are also those for testing"]
 
 
 def test_a_link_that_leads_nowhere_is_told(tmp_path):
     sorted_set(tmp_path / "set")
     link(tmp_path / "set" / "train" / "emu", tmp_path / "unplugged")
     data, said = told(tmp_path / "set")
-    assert len(data) == 4 and said == [f"{tmp_path}/set/train/emu is a link that leads nowhere, so what it stands for is missing"]
+    assert len(data) == 4 and said == [f"{tmp_path}/set/train/emu is a link that leads nowhere, so its pictures are missing"]
     link(tmp_path / "set" / "Validation", tmp_path / "unplugged")
-    with pytest.raises(UserError, match=f"^{tmp_path}/set/Validation is a link that leads nowhere: mend it, or take it away$"):
+    with pytest.raises(UserError, match=f"^{tmp_path}/set/Validation is a link that leads nowhere: repair or remove it$"):
         told(tmp_path / "set")
 
 
@@ -193,7 +193,7 @@ def test_what_is_not_read_beside_the_one_part_is_told(tmp_path):
 def test_two_names_of_one_part_are_one_sentence(tmp_path, first, second, third):
     sorted_set(tmp_path, [first, second, third])
     for split in ("train", "test"):
-        with pytest.raises(UserError, match=f"^{tmp_path} has {first} and {second}, which are names of one and the same part, "):
+        with pytest.raises(UserError, match=f"^{tmp_path} has {first} and {second}, which all mean the part "):
             told(tmp_path, split)
 
 
@@ -248,7 +248,7 @@ def test_classes_that_look_alike_are_told_apart(tmp_path, one, other, said):
     assert look_alikes([one, "dog", other]) == [said.split(" and ")] and look_alikes([one, "dog"]) == []
     sorted_set(tmp_path, ["train"], [one, "dog"]), sorted_set(tmp_path, ["test"], [other, "dog"])
     data, sentences = told(tmp_path)
-    assert len(data.classes) == 3 and sentences == [f"{said} look alike, and are different classes: rename a folder where they should be one"]
+    assert len(data.classes) == 3 and sentences == [f"{said} look alike, but are different classes: rename a folder if they should be one"]
     train, test = data, told(tmp_path, "test")[0]
     with pytest.raises(UserError) as error:
         check_labels(train, test)
@@ -280,7 +280,7 @@ def test_names_that_differ_in_the_parts_word_alone_are_parts(tmp_path, train, te
     for split, part in (("train", train), ("test", test)):
         data, said = told(tmp_path, split)
         assert data.classes == ("cat", "dog") and {file.split("/")[-3] for file in map(str, data.files)} == {part}
-        assert said == [f"the pictures beside the parts of {tmp_path} are not read (seg_pred): move them into a part, or away"]
+        assert said == [f"the pictures beside the parts of {tmp_path} are not read (seg_pred): move them into a part, or elsewhere"]
 
 
 @pytest.mark.parametrize("names", [("freight_train", "passenger_train"), ("train_station", "test_tube"), ("images_train", "labels_train"), ("contest", "strain")])
@@ -292,7 +292,7 @@ def test_classes_with_the_word_in_their_names_stay_classes(tmp_path, names):
 
 def test_two_sets_in_one_folder_are_not_mixed(tmp_path):
     sorted_set(tmp_path, ("trainA", "trainB", "testA", "testB"))
-    with pytest.raises(UserError, match="has trainA and trainB, which are names of one and the same part"):
+    with pytest.raises(UserError, match="has trainA and trainB, which all mean the part"):
         load(f"folder:{tmp_path}")
     with pytest.raises(UserError, match="has the parts seg_train and seg_test, and pictures of both would become one class"):
         load(f"folder:{sorted_set(tmp_path / 'x' / 'y', ('seg_train', 'seg_test')).parent}")
@@ -312,14 +312,14 @@ def test_what_lies_beside_two_parts_is_told(tmp_path):
     pictures(tmp_path / "bird")
     (tmp_path / "annotations").mkdir()
     data, said = told(tmp_path)
-    assert data.classes == ("cat", "dog") and said == [f"the pictures beside the parts of {tmp_path} are not read (bird): move them into a part, or away"]
+    assert data.classes == ("cat", "dog") and said == [f"the pictures beside the parts of {tmp_path} are not read (bird): move them into a part, or elsewhere"]
 
 
 def test_a_class_that_is_called_as_a_part_is_told(tmp_path):
     sorted_set(tmp_path, ("Apprentissage", "Test"))
     data, said = told(tmp_path)
     assert data.classes == ("Apprentissage", "Test")
-    assert said == [f"Test in {tmp_path} is taken for a class, as there are others beside it: if it is a part of the set, call them train and test"]
+    assert said == [f"Test in {tmp_path} is taken for a class, because there are other folders beside it: if it is a part of the set, name the parts train and test"]
 
 
 def test_a_lone_test_part_is_named_where_the_train_part_is_missed(tmp_path):
