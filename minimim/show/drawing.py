@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Bbox
@@ -48,7 +49,8 @@ class Shown:
         """The file: PNG, or JPEG for a photo."""
         file = io.BytesIO()
         more = {"format": "jpeg", "pil_kwargs": {"quality": 85}} if self.photo else {"format": "png"}
-        self.figure.savefig(file, dpi=DPI, facecolor="white", **more)
+        with rc_context({"figure.constrained_layout.use": False}):  # else saving turns on, for the next time, what the figure was made without
+            self.figure.savefig(file, dpi=DPI, facecolor="white", **more)
         return file.getvalue()
 
     def save(self, path) -> None:
