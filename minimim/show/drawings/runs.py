@@ -15,7 +15,7 @@ HEALTHY, SICK, OTHER = SERIES[0], SERIES[1], SERIES[4]  # of curves
 SIGNS = (  # what is seen; the run that shows it; what is measured; each answer and the cause that it stands for
     ("a low loss, and poor features", "collapse", "rank and spread of the features", (("far below\nrandom's", "collapse"), ("not", "task\nmismatch"))),
     ("a loss that is too good", "loss on visible", "noise under the mask, and credit", (("above 0", "leak"), ("0", "too little\nmasking"))),
-    ("a loss that does not fall", "rate × 8", "the same again, one thing changed", (("a small rate\nmends it", "learning\nrate"), ("another block\nmends it", "architecture"))),
+    ("a loss that does not fall", "rate × 8, no warm-up", "the same again, one thing changed", (("a small rate\nmends it", "learning\nrate"), ("another block\nmends it", "architecture"))),
 )
 BEFORE = ("1  look at the data", "2  fix the seed", "3  loss at the start", "4  overfit one batch", "5  baselines")
 

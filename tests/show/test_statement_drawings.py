@@ -1,0 +1,100 @@
+"""The drawings in the statements of problem sets: they are where they belong, as they are drawn today, and their numbers are the solutions'."""
+
+import base64
+import importlib
+import io
+import re
+
+import nbformat
+import pytest
+import torch
+from drawn import check
+from helpers import TOP
+from PIL import Image
+
+SETS = ("ps3", "ps4")
+DRAWN = {task: draw for name in SETS for task, draw in importlib.import_module(f"minimim.show.drawings.{name}").STATEMENTS.items()}
+
+
+def words(task):
+    return [word.get_text() for word in DRAWN[task]().words]
+
+
+def solution(task, function):
+    """The solution's function, from its cell."""
+    name = task.split(".")[0]
+    cells = nbformat.read(TOP / "solutions" / name / f"{name}.ipynb", as_version=4).cells
+    (source,) = [cell.source for cell in cells if cell.source.startswith(f"def {function}(") and "BEGIN SOLUTION" in cell.source]
+    space = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor}
+    exec(source, space)  # noqa: S102 (our own solutions)
+    return space[function]
+
+
+@pytest.mark.parametrize("task", DRAWN)
+def test_a_statement_shows_its_drawing_in_solutions_and_exercises(task):
+    drawing, name = DRAWN[task](), task.split(".")[0]
+    check(drawing)
+    for folder in ("solutions", "exercises"):
+        cells = nbformat.read(TOP / folder / name / f"{name}.ipynb", as_version=4).cells
+        (cell,) = [cell for cell in cells if cell.source.startswith(f"## {task} ")]
+        said = f"![{drawing.alt}](attachment:{task}.png)"
+        assert said in cell.source, f"{folder}: python scripts/statements.py, then scripts/problem_sets.py generate"
+        picture = Image.open(io.BytesIO(base64.b64decode(cell.attachments[f"{task}.png"]["image/png"])))
+        assert abs(picture.width - Image.open(io.BytesIO(drawing.content())).width) <= 2
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_task_has_a_drawing(name):
+    cells = nbformat.read(TOP / "solutions" / name / f"{name}.ipynb", as_version=4).cells
+    asked = {found[1] for cell in cells if (found := re.match(rf"## ({name}\.\d) ", cell.source))}
+    assert asked <= DRAWN.keys()
+
+
+def test_places_of_tokens_are_those_of_the_solution():
+    restore = solution("ps3.1", "restore")
+    token, positions = torch.zeros(1, 1, 1), torch.zeros(4, 1)
+    a = restore(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[2, 0]]), torch.tensor([[True, True]]), token, positions)
+    told = {0: "m", 1: "a", 2: "b"}
+    assert [f"{told[int(x)]} + pos {n}" for n, x in enumerate(a[0, :, 0])] == [w for w in words("ps3.1") if "+ pos" in w][:4]
+
+
+def test_windows_and_losses_have_the_solutions_numbers():
+    patches = torch.tensor([[0.0, 2.0], [4.0, 6.0], [9.0, 9.0], [9.0, 9.0]])[None]
+    target, mean, std = solution("ps3.2", "window_target")(patches, torch.tensor([[False, False, True, True]]), (2, 2), 2)
+    for row in target[0].tolist():
+        assert ", ".join(f"{v:.2f}" for v in row) in words("ps3.2")
+    assert f"std = {float(std[0, 0]):.2f}" in words("ps3.2") and "mean = 12 / 4 = 3" in words("ps3.2") and float(mean[0, 0]) == 3
+    errors = torch.tensor([[1.0, 4.0, 1.0], [9.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    weights, hidden = torch.tensor([[1.0, 1.0, 2.0], [5.0, 1.0, 1.0], [1.0, 1.0, 1.0]]), torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]]).bool()
+    loss = solution("ps3.3", "image_loss")(errors.sqrt().unsqueeze(-1), torch.zeros(3, 3, 1), hidden, weights)
+    assert f"(1.75 + 9) / 2\n= {float(loss):g}" in words("ps3.3")
+
+
+def test_rates_decays_and_the_step_are_those_of_the_solution():
+    rates, decays = solution("ps3.4", "plan")(torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LayerNorm(8)), 6, 2, 3, 0.3, 0.05)
+    drawn = words("ps3.4")
+    assert [w for w in drawn if w in {"0.15", "0.3", "0.2", "0.1"}] == [f"{float(r):.2g}" for r in rates]
+    assert [w for w in drawn if w in {"0.05", "0"}] == [f"{float(d):g}" for d in decays]
+    assert "w: 0 → 0.1" in words("ps3.5") and "-3" in words("ps3.5") and "-1" in words("ps3.5")
+
+
+def test_gains_draws_and_choices_have_the_solutions_numbers():
+    scores = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 0.0]])
+    for garment in ([0, 1, 2, 3], [0, 1, 1, 2]):
+        gain, error = solution("ps4.1", "paired")(scores, torch.tensor(garment))
+        assert any(w.endswith(f"= {float(error[1]):.3f}") for w in words("ps4.1")) and f"gain = mean = {float(gain[1]):g}" in words("ps4.1")
+    chosen = solution("ps4.2", "few_labels")(torch.tensor([1, 0, 1, 0, 1]), torch.tensor([[0.5, 0.3, 0.1, 0.2, 0.4]]), 2)
+    assert [w for w in words("ps4.2") if w.isdigit()][-4:] == ["3", "1", "2", "4"] == [str(x) for x in chosen.flatten().tolist()]
+    right = torch.tensor([[1.0, 1, 0, 0, 0, 0], [1, 0, 1, 0, 1, 0]])
+    layer, honest, _ = solution("ps4.3", "choose")(right, torch.tensor([0, 0, 1, 1, 2, 2]), right)
+    assert any(w.endswith(f"= {float(honest):.3f}") for w in words("ps4.3")) and f"means 0.33, 0.5: layer {int(layer)}" in words("ps4.3")
+
+
+def test_the_box_that_sees_is_the_one_that_moves():
+    leaks = solution("ps4.4", "leaks")
+    images, noise, hidden = torch.tensor([[[[5.0, 7.0]]]]), torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[False, True]])
+    sees = leaks(lambda x, h: x.sum().view(1, 1, 1), images, hidden, 1, noise, 0.0)
+    blind = leaks(lambda x, h: (x.flatten() * ~h.flatten()).sum().view(1, 1, 1), images, hidden, 1, noise, 0.0)
+    drawn = words("ps4.4")
+    assert sees == 1 and blind == 0 and drawn.index("they differ: it moves") < drawn.index("equal: it does not")
+    assert {"12", "6", "5"} <= set(drawn)
