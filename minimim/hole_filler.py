@@ -1,7 +1,7 @@
 """The hole-filler: how much of a hidden patch its neighbours give away, and the baseline for every method that predicts pixels.
 
-It knows nothing of garments, and sees no further than one patch. What a method fills in better than this, it owes to
-something wider than the edge of the hole.
+It knows nothing of garments. It reads the four patches around the hole and the mean of all visible patches of the image, so what a
+method fills in better than this needs more than these five.
 """
 
 import torch
@@ -38,7 +38,7 @@ def visible_mean(patches: Tensor, mask: Tensor) -> Tensor:
 
 
 class HoleFiller:
-    """A linear guess of each hidden patch from its four neighbours.
+    """A linear guess of each hidden patch from its four neighbours and the mean of the visible patches.
 
     guess = m + [up | down | left | right | m | 1] · W, where m is the mean of the image's visible patches. A neighbour
     that is hidden or outside counts as zeros, and the four flags say which are absent: each of the 16 cases has a W.

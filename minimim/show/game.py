@@ -67,7 +67,7 @@ class Game:
             lines[f"you ({min(asked for _, asked in mine.values())} pictures a point)"] = ([100 * ratio for ratio in mine], [right / asked for right, asked in mine.values()])
             who = " Your own line is among them."
         chance = 1 / len(self.names)
-        return curves(lines, floors={"chance": chance}, marks=True, across="hidden patches (%)", up="accuracy ± standard error", alt=f"Accuracy against the mask ratio for {', '.join(machines)}, and chance.{who}")
+        return curves(lines, floors={"chance": chance}, marks=True, ticks=sorted({100 * q.ratio for q in self.questions}), across="hidden patches (%)", up="accuracy ± standard error", alt=f"Accuracy against the mask ratio for {', '.join(machines)}, and chance.{who}")
 
     def play(self):
         """The widget: the next picture, ten buttons, and a box that takes the digit of a name as soon as it is typed."""
@@ -102,18 +102,18 @@ class Game:
 
 
 def deal(images: Images, maskings: Mapping[str, Callable], ratios: Sequence[float], patch_size: int, generator: torch.Generator) -> Game:
-    """A game on labelled images: one question an image, the ratios in turns, and the kinds of masks in turns.
+    """A game on labelled images in random order: one question an image, the ratios in turns, and the kinds of masks in turns.
 
-    maskings: {kind: what makes a masking of a ratio}. generator: of the masks.
+    maskings: {kind: what makes a masking of a ratio}. generator: of the order and of the masks.
     """
     settings = [(kind, ratio) for kind in maskings for ratio in ratios]
     grid = tuple(side // patch_size for side in images.images.shape[-2:])
     questions = []
-    for n, label in enumerate(images.labels.tolist()):
+    for n, i in enumerate(torch.randperm(len(images.labels), generator=generator).tolist()):
         kind, ratio = settings[n % len(settings)]
-        image = images.images[n : n + 1]
+        image = images.images[i : i + 1]
         (mask,) = maskings[kind](ratio)({"image": image}, grid, generator=generator)
-        questions.append(Question(grey_out(image, mask.hidden, patch_size)[0], images.classes[label], kind, ratio))
+        questions.append(Question(grey_out(image, mask.hidden, patch_size)[0], images.classes[images.labels[i]], kind, ratio))
     return Game(questions, images.classes)
 
 

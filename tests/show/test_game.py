@@ -1,8 +1,11 @@
 """The game of masked pictures: what is asked, what counts as right, and what a click or a key does."""
 
+import json
+
 import pytest
 import torch
 from drawn import check
+from helpers import TOP
 
 from minimim.data import load
 from minimim.errors import UserError
@@ -78,10 +81,11 @@ def test_each_question_shows_its_own_picture():
 def test_a_game_is_dealt_evenly_with_its_own_names_and_masks():
     images = load("scenes", "test", count=16, seed=5)
     game = deal(images, {"random": RandomMasking, "block": BlockMasking}, (0.25, 0.75), 4, torch.Generator().manual_seed(0))
-    assert [q.right for q in game.questions] == [images.classes[label] for label in images.labels]
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
+    assert [q.right for q in game.questions] == [images.classes[label] for label in images.labels[order]]
     settings = [(q.kind, q.ratio) for q in game.questions]
     assert all(settings.count(setting) == 4 for setting in {("random", 0.25), ("random", 0.75), ("block", 0.25), ("block", 0.75)})
-    for question, image in zip(game.questions, images.images, strict=True):
+    for question, image in zip(game.questions, images.images[order], strict=True):
         grey = (question.picture == 128).all(0)
         assert grey.float().mean() == pytest.approx(question.ratio, abs=0.01) and torch.equal(question.picture[:, ~grey], image[:, ~grey])
 
@@ -104,3 +108,10 @@ def test_a_line_of_yours_is_drawn_only_when_you_have_played():
     after = game.against(machines)
     yours = after.figure.axes[0].containers[1]
     assert yours.get_label() == "you (3 pictures a point)" and yours.lines[0].get_ydata().tolist() == [1 / 3, 1 / 3] and "Your own" in after.alt
+
+
+def test_the_answers_that_lesson_02_folds_are_those_of_its_game():
+    notebook = json.loads((TOP / "notebooks/02_masking.ipynb").read_text(encoding="utf-8"))
+    folded = next(text for cell in notebook["cells"] if "<summary>The answers" in (text := "".join(cell["source"])))
+    game = deal(load("scenes", "test", count=24, seed=7), {"random": RandomMasking, "block": BlockMasking}, (0.15, 0.5, 0.75, 0.9), 4, torch.Generator().manual_seed(7))
+    assert ", ".join(f"{n} {question.right}" for n, question in enumerate(game.questions, 1)) in folded
