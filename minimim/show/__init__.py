@@ -27,6 +27,7 @@ from minimim.show.drawings.project import difference, project_cycle, seeds_on_a_
 from minimim.show.drawings.runs import clouds, features_apart, leak_maps, reading_plan
 from minimim.show.drawings.start import numbered, transfer, turned_down, two_directions
 from minimim.show.drawings.training import adamw_step, training_loop
+from minimim.show.drawings.vit import add_then_gather, block_flow, boxes_on, clocks, position_table, vit_whole
 from minimim.show.drawings.whole import mae
 from minimim.show.grids import gallery, heatmaps
 from minimim.show.pictures import Filled, as_pixels, fill_in, grey_out, png, strip
@@ -41,3 +42,4 @@ __all__ += ["clouds", "difference", "features_apart", "leak_maps", "project_cycl
 __all__ += ["numbered", "transfer", "turned_down", "two_directions"]
 __all__ += ["counted", "doubt", "loss_by_hand", "normalising"]
 __all__ += ["frozen", "overlap", "votes"]
+__all__ += ["add_then_gather", "block_flow", "boxes_on", "clocks", "position_table", "vit_whole"]

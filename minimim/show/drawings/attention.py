@@ -241,16 +241,16 @@ def heads_side_by_side(layer: Attention, x: Tensor) -> Drawing:
     return drawing
 
 
-def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], grid: tuple[int, int], *, limit: float | None = None, rows: list[str] | None = None, side: float = 5.0, photo: bool = False) -> Drawing:
+def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], grid: tuple[int, int], *, limit: float | None = None, rows: list[str] | None = None, title: str = "the patch that asks", side: float = 5.0, photo: bool = False) -> Drawing:
     """What a patch attends to, over its picture: images (R, C, H, W), a row each; places: the patch that asks in each; maps: {name: (R, N)}.
 
     The picture is grey, and the more orange a patch, the larger its weight, on one scale for all, with its bar. limit: the weight that
-    is fully orange, by default the largest. Raises UserError for pictures under 128 pixels.
+    is fully orange, by default the largest. title: of the pictures on which the place is framed. Raises UserError for pictures under 128 pixels.
     """
     if side * 40 < 128:
         raise UserError(f"a picture of {side * 40:.0f} pixels is too small to be looked at: give each at least 128")
     limit = limit or max(float(weights.max()) for weights in maps.values())
-    step, names = side + 0.4, ["the patch that asks", *maps]
+    step, names = side + 0.4, [title, *maps]
     left = 0.3 + 2.4 * bool(rows)
     alt = f"What a patch, framed in blue, attends to over its picture: {', '.join(maps)}. The more orange another patch, the larger its weight."
     drawing = Drawing(left + len(names) * step + 2.2, 0.8 + len(images) * step, alt, photo)
