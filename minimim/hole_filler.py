@@ -40,10 +40,10 @@ def visible_mean(patches: Tensor, mask: Tensor) -> Tensor:
 class HoleFiller:
     """A linear guess of each hidden patch from its four neighbours and the mean of the visible patches.
 
-    guess = m + [up | down | left | right | m | 1] · W, where m is the mean of the image's visible patches. A neighbour
+    guess = x̄ + [up | down | left | right | x̄ | 1] · W, where x̄ is the mean of the image's visible patches. A neighbour
     that is hidden or outside counts as zeros, and the four flags say which are absent: each of the 16 cases has a W.
 
-    patch_size: P, the side of a patch in pixels. ridge: how strongly W is drawn to zero, that is, the guess to m; a case
+    patch_size: P, the side of a patch in pixels. ridge: how strongly W is drawn to zero, that is, the guess to x̄; a case
     that the fit never met stays there.
     """
 

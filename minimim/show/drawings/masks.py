@@ -111,8 +111,8 @@ def filler_at(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawin
 
     seen = [name for name, here in zip(SIDES, there[0, n].tolist(), strict=True) if here]
     alt = (
-        f"The hole-filler at one hidden patch. It reads the patches above, below, left and right of it, of which here {len(seen)} are visible, and the mean m of all visible patches of the image. "
-        "One matrix W, chosen by which neighbours are there, turns them into a correction of m. The sum is the guess, beside the true patch."
+        f"The hole-filler at one hidden patch. It reads the patches above, below, left and right of it, of which here {len(seen)} are visible, and the mean x̄ of all visible patches of the image. "
+        "One matrix W, chosen by which neighbours are there, turns them into a correction of x̄. The sum is the guess, beside the true patch."
     )
     drawing = Drawing(25, 8.3, alt)
     drawing.text(3.1, 0.6, "picture with hidden patches", bold=True)
@@ -133,7 +133,7 @@ def filler_at(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawin
             drawing.text(x + 0.75, y + 0.75, f"{name}: 0", size=8, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8})
     drawing.box(8.3, 3.0, 1.5, 1.5, "lit", "?", bold=True)
     drawing.picture(6.6, 6.5, 1.0, pixels(mean))
-    drawing.text(7.8, 7.0, "m, the mean of all\nvisible patches", at="left", size=9)
+    drawing.text(7.8, 7.0, "x̄, the mean of all\nvisible patches", at="left", size=9)
 
     drawing.arrow((11.8, 3.75), (13.5, 3.75))
     case = int(there[0, n].long() @ torch.tensor([1, 2, 4, 8]))
@@ -141,7 +141,7 @@ def filler_at(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawin
     drawing.shape(15.2, 5.5, 5 * width + 1, width)
     drawing.text(15.2, 1.9, "there: " + (", ".join(seen) or "none"), size=9)
     drawing.arrow((16.9, 3.75), (18.5, 3.75))
-    drawing.text(19.0, 3.75, "+ m", size=12)
+    drawing.text(19.0, 3.75, "+ x̄", size=12)
     drawing.path((7.1, 7.6), (7.1, 7.9), (19.0, 7.9), (19.0, 4.3))
     drawing.arrow((19.6, 3.75), (20.4, 3.75))
     drawing.patches(20.5, 3.0, 1.6, pixels(guess), (1, 1), kind="prediction", gap=0)
