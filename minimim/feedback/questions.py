@@ -1,4 +1,4 @@
-"""The questions of lesson 00: what was typed in place of `None`, whatever kind of sequence it is, and what to say of it."""
+"""The questions of problem set 0 and the game of lesson 00: what was typed in place of `None`, whatever kind of sequence it is, and what to say of it."""
 
 from collections.abc import Iterable
 from itertools import islice

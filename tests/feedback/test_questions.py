@@ -1,4 +1,4 @@
-"""The questions of lesson 00: an answer may be any sequence, and what is wrong is told in a sentence."""
+"""The questions of problem set 0, and the game of lesson 00: an answer may be any sequence, and what is wrong is told in a sentence."""
 
 import json
 from collections import deque
@@ -6,11 +6,12 @@ from collections import deque
 import numpy as np
 import pytest
 import torch
+from einops import EinopsError, rearrange
 from helpers import TOP
 
 from minimim.feedback.questions import ask, chosen
 
-CELLS = ["".join(c["source"]) for c in json.loads((TOP / "notebooks/00_start_here.ipynb").read_text(encoding="utf-8"))["cells"]]
+CELLS = ["".join(c["source"]) for c in json.loads((TOP / "solutions/ps0/ps0.ipynb").read_text(encoding="utf-8"))["cells"]]
 QUESTIONS = [cell for cell in CELLS if "ask(mine" in cell]
 SEQUENCES = {
     "list": list,
@@ -27,8 +28,8 @@ SEQUENCES = {
 
 
 def answered(number, answer, capsys):
-    """What question 1 … 6 of the lesson says of an answer."""
-    names = {"torch": torch, "nn": torch.nn, "ask": ask}
+    """What question 1 … 6 of the set says of an answer."""
+    names = {"torch": torch, "nn": torch.nn, "ask": ask, "EinopsError": EinopsError, "rearrange": rearrange}
     before, after = QUESTIONS[number - 1].split("mine = None")
     exec(before, names)  # noqa: S102
     names["mine"] = answer
