@@ -22,7 +22,7 @@ class Check:
     """Check your answer to one task, and name the mistake where possible: runs the cells of your notebook up to the one that
     holds the answer. Exits with 1 while the answer is not right."""
 
-    task: str = argument("the task: ps1.3 is the third of problem set 1")
+    task: str = argument("the task: ps1.3 is the third of problem set 1, build.3 that of Build your MAE")
     notebook: str = option("", "the file with your answer (by default the notebook of the set in work/, or else in the course)")
     timeout: float = option(60, "seconds of computing after which it is stopped, or five times as many of waiting")
 
