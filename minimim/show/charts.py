@@ -12,19 +12,20 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#33
 FLOOR = "#aaaaaa"  # of baselines
 
 
-def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: str, floors: Mapping[str, float | tuple[float, float]] | None = None, digits: int = 3, limits=None) -> Shown:
+def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: str, floors: Mapping[str, float | tuple[float, float]] | None = None, digits: int = 3, limits=None, turns: int = 1) -> Shown:
     """Numbers as bars with their names, the number written at the end of each: {name: value, or (value, error)}.
 
     label: what is measured and what the error is. floors: the baselines, in grey, below. digits: of the numbers. limits: of the axis.
+    turns: how many kinds of bars take turns, each in a colour of its own.
     """
-    both = [(name, value, SERIES[0]) for name, value in values.items()] + [(name, value, FLOOR) for name, value in (floors or {}).items()]
+    both = [(name, value, SERIES[n % turns]) for n, (name, value) in enumerate(values.items())] + [(name, value, FLOOR) for name, value in (floors or {}).items()]
     figure = Figure(figsize=(8, 0.7 + 0.38 * len(both)), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for n, (_, value, colour) in enumerate(both):
         value, error = value if isinstance(value, tuple) else (value, None)
         axes.barh(n, value, xerr=error, color=colour, height=0.65, error_kw={"capsize": 3})
         words = f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
-        axes.annotate(words, (value + max(0, value >= 0) * (error or 0), n), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.annotate(words, (max(value + (error or 0), 0), n), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(both)), [name for name, _, _ in both])
     axes.set(xlabel=label)
     axes.invert_yaxis()

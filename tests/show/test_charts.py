@@ -43,3 +43,11 @@ def test_the_numbers_along_an_axis_can_be_chosen():
     axes = shown.figure.axes[0]
     shown.figure.draw_without_rendering()
     assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16", "32"] and len(axes.xaxis.get_minorticklocs()) == 0
+
+
+def test_bars_of_two_kinds_take_turns_and_their_numbers_stand_clear_of_the_errors():
+    shown = bars({"a, one": (0.5, 0.1), "a, other": (-0.02, 0.1), "b, one": 0.4}, label="R²", alt="three bars of two kinds in turn", turns=2)
+    check(shown)
+    axes = shown.figure.axes[0]
+    one, other, again = (bar.get_facecolor() for bar in axes.patches)
+    assert one == again != other and [text.xy[0] for text in axes.texts] == pytest.approx([0.6, 0.08, 0.4])
