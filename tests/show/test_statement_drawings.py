@@ -9,10 +9,11 @@ import nbformat
 import pytest
 import torch
 from drawn import check
+from einops import rearrange
 from helpers import TOP
 from PIL import Image
 
-SETS = ("ps3", "ps4")
+SETS = ("ps1", "ps2", "ps3", "ps4")
 DRAWN = {task: draw for name in SETS for task, draw in importlib.import_module(f"minimim.show.drawings.{name}").STATEMENTS.items()}
 
 
@@ -25,7 +26,7 @@ def solution(task, function):
     name = task.split(".")[0]
     cells = nbformat.read(TOP / "solutions" / name / f"{name}.ipynb", as_version=4).cells
     (source,) = [cell.source for cell in cells if cell.source.startswith(f"def {function}(") and "BEGIN SOLUTION" in cell.source]
-    space = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor}
+    space = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor, "F": torch.nn.functional, "rearrange": rearrange}
     exec(source, space)  # noqa: S102 (our own solutions)
     return space[function]
 
@@ -48,6 +49,61 @@ def test_every_task_has_a_drawing(name):
     cells = nbformat.read(TOP / "solutions" / name / f"{name}.ipynb", as_version=4).cells
     asked = {found[1] for cell in cells if (found := re.match(rf"## ({name}\.\d) ", cell.source))}
     assert asked <= DRAWN.keys()
+
+
+def test_tubelets_patches_and_masks_are_those_of_the_solution():
+    tubelets = solution("ps1.1", "tubelets")(torch.arange(16.0).view(1, 2, 1, 2, 4), 2, 2)
+    assert [w for w in words("ps1.1") if w.isdigit()][16:] == told_rows(tubelets[0])
+    patches, real = solution("ps1.2", "patches_with_border")(torch.arange(1.0, 7.0).view(1, 1, 2, 3), 2)
+    drawn = words("ps1.2")
+    assert [w for w in drawn if w in "TF"] == [str(x)[0] for x in real.flatten().tolist()]
+    assert [w for w in drawn if w.isdigit()][6:14] == [f"{x:g}" for x in patches.flatten().tolist()]
+    mask = solution("ps1.3", "mask_per_row")(torch.tensor([[[0.9, 0.1, 0.5, 0.3], [0.2, 0.8, 0.4, 0.6]]]), 2)
+    assert [w for w in words("ps1.3") if w in ("T", "F")] == [str(x)[0] for x in mask.flatten().tolist()]
+
+
+def told_rows(rows):
+    """Numbered rows as they are written: the numbers of a row, then its own."""
+    return [word for n, row in enumerate(rows.tolist()) for word in [*(f"{x:g}" for x in row), str(n)]]
+
+
+def test_restored_tokens_and_views_are_those_of_the_solution():
+    tokens = torch.tensor([[1.0, 2.0, float("nan")], [3.0, 4.0, 5.0]]).unsqueeze(-1)
+    hidden = torch.tensor([[0, 1, 1, 0], [1, 0, 0, 0]]).bool()
+    result = solution("ps1.4", "restore_ragged")(tokens, hidden, torch.zeros(1))
+    letters = ["mabcde"[int(x)] for x in result.flatten()]
+    drawn = [w for w in words("ps1.4") if w in [*"abcdem?"]]
+    assert "".join(drawn) == "ab?" + "ammb" + "cde" + "mcde" and "".join(letters) == "ammb" + "mcde"
+    views = solution("ps1.5", "two_views")(torch.tensor([[0.6, 0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 0.5]]), 1)
+    kept = [str(n) for view in views for n in (~view[0]).nonzero().flatten().tolist()]
+    assert [w for w in words("ps1.5") if w.isdigit()][8:] == kept == ["1", "5", "3", "5"]
+
+
+def test_attention_of_the_statements_is_that_of_the_solution():
+    attend, v = solution("ps2.1", "attend"), torch.tensor([2.0, 4.0, 9.0]).view(1, 1, 3, 1)
+    for valid, place in (([True, True, False], 0), ([False] * 3, 1)):
+        found = attend(torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 3, 1), v, torch.tensor([valid]))
+        drawn = words("ps2.1")
+        assert [drawn[n + 1] for n, w in enumerate(drawn) if w == "sum"][place] == f"{float(found):g}"
+    found = solution("ps2.2", "shared_keys")(torch.zeros(1, 4, 1, 1), torch.zeros(1, 2, 1, 1), torch.tensor([5.0, 7.0]).view(1, 2, 1, 1))
+    assert [w for w in words("ps2.2") if w.isdigit()] == [f"{x:g}" for x in found.flatten().tolist()]
+    same = torch.zeros(1, 1, 8, 1)
+    found = solution("ps2.3", "windowed")(same, same, torch.arange(8.0).view(1, 1, 8, 1), (2, 4), 2)
+    assert [w for w in words("ps2.3") if ": " in w] == [f"{n}: {x:g}" for n, x in enumerate(found.flatten().tolist())]
+
+
+def test_positions_and_what_is_read_are_those_of_the_solution():
+    row = solution("ps2.4", "positions_3d")(6, (2, 1, 3))[5]
+    assert [w for w in words("ps2.4") if re.fullmatch(r"-?[01]\.\d{3}", w)] == [f"{x:.3f}" for x in row.tolist()]
+    tokens, places = torch.tensor([10.0, 20.0, 30.0, 40.0]).view(1, 4, 1).expand(2, 4, 1), torch.arange(4.0).view(4, 1)
+    hidden = torch.tensor([[0, 1, 0, 0], [1, 1, 1, 0]]).bool()
+    x, valid = solution("ps2.5", "encode_visible")(tokens, places, hidden, torch.full((1, 1, 1), 99.0))
+    told = {99.0: "register", 0.0: "0"} | {10.0 * (n + 1) + n: f"{'abcd'[n]}+{n}" for n in range(4)}
+    for r, there in enumerate(valid):
+        expected = [word for value, real in zip(x[r, :, 0].tolist(), there.tolist(), strict=True) for word in (told[value], "T" if real else "F")]
+        drawn = words("ps2.5")
+        start = [n for n, w in enumerate(drawn) if w == "register"][r]
+        assert drawn[start : start + 8] == expected
 
 
 def test_places_of_tokens_are_those_of_the_solution():
