@@ -38,7 +38,8 @@ def test_every_command_can_be_asked_for(page):
 
 def test_the_page_on_scale_has_commands_and_its_flags_are_options():
     page = TOP / "docs" / "scale.md"
-    assert len(commands(page)) == page.read_text().count("-m minimim ") + 2 >= 6
+    alone = len(re.findall(r"^    minimim ", page.read_text(), re.MULTILINE))
+    assert len(commands(page)) == page.read_text().count("-m minimim ") + alone >= 10
     known = {f"--{name.rstrip('_').replace('_', '-')}" for name in vars(parse(["pretrain"])) | vars(loop.TrainConfig())}
     known |= {"--nproc-per-node", "--max-restarts", "--shm-size"}
     for flag in re.findall(r"`(--[a-z-]+)[ `]", page.read_text()):
@@ -58,3 +59,9 @@ def test_the_page_on_teaching_has_notes_on_every_lesson():
         misconceptions, _, questions = section.partition("For class:")
         assert re.findall(r"^(\d)\. \*\"", misconceptions, re.MULTILINE) == ["1", "2", "3"], number
         assert len(re.findall(r"^- \*.+?[?.]\* ", questions, re.MULTILINE | re.DOTALL)) == 2, number
+
+
+def test_the_plans_of_the_short_run_are_what_it_prints(monkeypatch):
+    for processes in (1, 2):
+        monkeypatch.setattr(loop, "world", lambda: processes)
+        assert f"\n{loop.plan(2000, preset('imagenet', fast=True).train)}\n" in (TOP / "docs" / "scale.md").read_text()
