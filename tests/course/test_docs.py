@@ -61,7 +61,7 @@ def test_the_page_on_teaching_has_notes_on_every_lesson():
         assert len(re.findall(r"^- \*.+?[?.]\* ", questions, re.MULTILINE | re.DOTALL)) == 2, number
 
 
-def test_the_plans_of_the_short_run_are_what_it_prints(monkeypatch):
-    for processes in (1, 2):
-        monkeypatch.setattr(loop, "world", lambda: processes)
-        assert f"\n{loop.plan(2000, preset('imagenet', fast=True).train)}\n" in (TOP / "docs" / "scale.md").read_text()
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_plans_of_the_short_run_are_what_it_prints(monkeypatch, processes):
+    monkeypatch.setattr(loop, "world", lambda: processes)
+    assert f"\n{loop.plan(2000, preset('imagenet', fast=True).train)}\n" in (TOP / "docs" / "scale.md").read_text()
