@@ -53,9 +53,13 @@ def test_neighbours_and_probe_are_those_of_the_points():
     points, labels, new = two_directions()
     drawing = turned_down(points, labels, new, classes=("boot", "trouser"))
     check(drawing)
-    near = sorted(range(60), key=lambda n: (points[n] - new).norm().item())[:5]
-    agree = sum(int(labels[n] == 1) for n in near)
-    assert agree < 3 and f"{agree} of the 5 nearest of the new point have its class" in written(drawing)
+    told = []
+    for place in (new, torch.tensor([3.0, 0.2]), torch.tensor([-4.0, -0.5])):
+        near = sorted(range(60), key=lambda n, place=place: (points[n] - place).norm().item())[:5]
+        told.append(sum(int(labels[n] == 1) for n in near))
+        words = written(turned_down(points, labels, place, classes=("boot", "trouser")))
+        assert f"{told[-1]} of the 5 nearest of the new point have its class" in words
+    assert told[0] < 3 and len(set(told)) > 1
     votes = []
     for n in range(60):
         others = sorted((m for m in range(60) if m != n), key=lambda m: (points[m] - points[n]).norm().item())[:5]
