@@ -43,7 +43,7 @@ def test_the_loop_has_the_loss_and_the_gradient_of_its_batch_and_leaves_the_meth
     norm = torch.nn.utils.get_total_norm([p.grad for p in method.parameters() if p.grad is not None])
     there = words(drawing)
     assert f"{loss.item():.3f}" in there and f"length {norm:.2f}" in there and "length 1.00" in there
-    assert "a batch of 6 images" in there and "learning rate, step 101 of 500" in there and "η = 0.0019" in there
+    assert "a batch of 6 images" in there and "learning rate, step 101 of 500" in there and "η = 0.00188" in there
 
 
 @pytest.mark.parametrize(("value", "there"), [(0.0, "0"), (0.5, "0.5"), (-0.05263, "−0.0526"), (3e-5, "3e−5"), (0.8775, "0.8775"), (9.0, "9")])

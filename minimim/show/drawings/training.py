@@ -88,7 +88,7 @@ def schedule(drawing: Drawing, at: tuple[float, float], size: tuple[float, float
     drawing.axes.plot([left, left + width], [top + height] * 2, color="#999999", linewidth=1, **style)
     drawing.axes.plot(*place(step), "o", color="#d55e00", markersize=7, **style | {"zorder": 4})
     drawing.text(left + width / 2, top + height + 0.35, f"learning rate, step {step + 1} of {steps}", size=9)
-    drawing.text(left + width, top - 0.1, f"η = {rate * cosine(step, steps, warmup):.4f}", size=9, at="right")
+    drawing.text(left + width, top - 0.1, f"η = {rate * cosine(step, steps, warmup):.5f}".rstrip("0"), size=9, at="right")
 
 
 def adamw_step(weights: Tensor, gradients: Sequence[Tensor], *, rate: float, betas=(0.9, 0.95), decay: float = 0.0, names: Sequence[str] = ()) -> Drawing:
