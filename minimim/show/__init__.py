@@ -22,7 +22,7 @@ from minimim.show.drawings.patches import (
     split_permute_merge,
     to_tokens,
 )
-from minimim.show.drawings.probes import frozen, overlap, votes
+from minimim.show.drawings.probes import frozen, overlap, regions, spotlit, votes
 from minimim.show.drawings.project import difference, project_cycle, seeds_on_a_line
 from minimim.show.drawings.runs import clouds, features_apart, leak_maps, reading_plan
 from minimim.show.drawings.start import numbered, transfer, turned_down, two_directions
@@ -41,5 +41,5 @@ __all__ += ["filler_at", "shuffle_and_restore", "three_choices"]
 __all__ += ["clouds", "difference", "features_apart", "leak_maps", "project_cycle", "reading_plan", "seeds_on_a_line"]
 __all__ += ["numbered", "transfer", "turned_down", "two_directions"]
 __all__ += ["counted", "doubt", "loss_by_hand", "normalising"]
-__all__ += ["frozen", "overlap", "votes"]
+__all__ += ["frozen", "overlap", "regions", "spotlit", "votes"]
 __all__ += ["add_then_gather", "block_flow", "boxes_on", "clocks", "position_table", "vit_whole"]

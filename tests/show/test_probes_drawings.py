@@ -7,8 +7,9 @@ from matplotlib.colors import to_hex
 
 import minimim
 from minimim.errors import UserError
-from minimim.show import frozen, overlap, votes
+from minimim.show import frozen, overlap, regions, spotlit, votes
 from minimim.show.drawing import KINDS
+from minimim.show.drawings.probes import COLOURS
 
 SCENES = minimim.data.load("scenes", "test", count=8)
 CLASSES = SCENES.classes
@@ -58,3 +59,19 @@ def test_pixels_are_counted_and_coloured():
         assert [colour == to_hex(KINDS[kind]["facecolor"]) for colour in third] == mask.flatten().tolist()
     with pytest.raises(UserError, match="something on them"):
         overlap(torch.zeros(4, 4, dtype=torch.bool), torch.zeros(4, 4, dtype=torch.bool))
+
+
+def test_each_class_of_pixel_has_a_colour_of_its_own():
+    maps = torch.arange(11, dtype=torch.uint8).view(1, 1, 11)
+    painted = regions(maps)
+    assert painted.shape == (1, 3, 1, 11) and painted.dtype == torch.uint8
+    assert [tuple(painted[0, :, 0, n].tolist()) for n in range(11)] == list(COLOURS) and len(set(COLOURS)) == 11
+    with pytest.raises(UserError, match="0 to 10, and these maps hold 0 to 11"):
+        regions(torch.tensor([[[0, 11]]]))
+
+
+def test_the_largest_weight_of_each_image_is_white():
+    weights = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.25, 0.5, 0.25, 0.0]])
+    light = spotlit(weights, (2, 2), 3)
+    assert light.shape == (2, 3, 6, 6) and light.dtype == torch.uint8
+    assert light[0, 0, 0, 0] == 63 and torch.all(light[0, :, 3:, 3:] == 255) and torch.all(light[1, :, :3, 3:] == 255) and light[1].min() == 0

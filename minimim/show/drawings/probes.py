@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from minimim.errors import UserError
@@ -9,6 +10,10 @@ from minimim.show.drawing import Drawing
 
 ROWS, COLUMNS = 3, 5  # of a table of features, those that are drawn
 MOST = 6  # neighbours that fit the page
+COLOURS = (  # of the background and of ten classes, for maps of pixels
+    (225, 225, 225), (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189),
+    (140, 86, 75), (227, 119, 194), (90, 90, 90), (188, 189, 34), (23, 190, 207),
+)  # fmt: skip
 
 
 def frozen(images: Tensor, features: Tensor, names: Sequence[str], instruments: Sequence[tuple[str, str]]) -> Drawing:
@@ -122,3 +127,16 @@ def overlap(truth: Tensor, taken: Tensor, name: str = "garment") -> Drawing:
         drawing.text(1.6 + n * 4, 7.2, words, at="left")
     drawing.text(13.2, 7.2, f"IoU = {right} / ({right} + {missed} + {wrong}) = {iou:.2f}", size=12, at="left")
     return drawing
+
+
+def regions(maps: Tensor) -> Tensor:
+    """The class of each pixel as a picture: (n, H, W), 0 = background, which is pale, and 1 to 10 in ten colours → uint8 (n, 3, H, W)."""
+    if maps.min() < 0 or maps.max() >= len(COLOURS):
+        raise UserError(f"there are colours for the classes 0 to {len(COLOURS) - 1}, and these maps hold {int(maps.min())} to {int(maps.max())}")
+    return torch.tensor(COLOURS, dtype=torch.uint8)[maps.long()].permute(0, 3, 1, 2).contiguous()
+
+
+def spotlit(weights: Tensor, grid: tuple[int, int], side: int) -> Tensor:
+    """Weights of patches as pictures, white where an image's largest is: (n, N) → uint8 (n, 3, rows·side, cols·side)."""
+    light = (255 * weights / weights.amax(dim=1, keepdim=True)).to(torch.uint8).unflatten(1, grid)  # (n, rows, cols)
+    return light.repeat_interleave(side, 1).repeat_interleave(side, 2).unsqueeze(1).expand(-1, 3, -1, -1)
