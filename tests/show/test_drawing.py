@@ -112,4 +112,4 @@ def test_mae_is_drawn_from_a_trained_model_and_readable():
     drawing = mae(method, minimim.data.load("scenes", "test", count=1).images[0])
     check(drawing)
     written = [word.get_text() for word in drawing.words]
-    assert "64 patches, 16 visible" in written and "(1, 16, 128)" in written and written.count("m") + sum(w.isdecimal() for w in written) == 16 + 4
+    assert "64 patches, 16 visible" in written and "(1, 16, 128)" in written and written.count("m") + sum(w.isdecimal() for w in written) == 64 + 4

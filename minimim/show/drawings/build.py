@@ -16,7 +16,7 @@ PARTS = (  # in the order of the tasks, which count from 1
     "patchify", "unpatchify", "random_mask", "restore", "attention", "MultiHeadAttention", "Block", "positions", "ViT",
     "encode_visible", "Decoder", "mae_loss", "training_step",
 )  # fmt: skip
-SIDE, TOP, LOW, TALL, TILES = 3.0, 1.0, 6.25, 0.8, 4  # units; the last: rows and columns of tiles that stand for all tokens
+SIDE, TOP, LOW, TALL, LATENTS = 3.0, 1.0, 6.25, 0.8, 4  # units; the last: how many of the latents are drawn
 
 
 def built(done: Collection[int] = (), of: str = "done") -> Drawing:
@@ -46,12 +46,13 @@ def built(done: Collection[int] = (), of: str = "done") -> Drawing:
     task(10, 9.4, middle - 1.0, 2.9)
     task(9, 9.4, middle + 0.2, 2.9)
     visible = (~hidden).nonzero().flatten().tolist()
-    drawing.tiles(12.5, TOP, ["latent"] * TILES, visible[:TILES], side=0.69, down=True, size=8)
+    drawing.tiles(12.5, TOP, ["latent"] * LATENTS, visible[:LATENTS], side=0.69, down=True, size=8)
+    drawing.text(12.85, TOP + SIDE + 0.2, "⋮", size=12)
     drawing.text(12.85, TOP - 0.35, "latents")
     drawing.arrow((13.3, middle), (15.5, middle))
     task(4, 13.4, middle - 1.0, 1.9)
     tokens(drawing, 15.6, hidden)
-    drawing.text(15.6 + SIDE / 2, TOP - 0.35, "with mask tokens")
+    drawing.text(15.6 + SIDE / 2, TOP - 0.35, "latents, mask tokens")
     drawing.arrow((18.7, middle), (21.4, middle))
     task(11, 18.8, middle - 1.0, 2.4)
     drawing.patches(21.5, TOP, SIDE, filled.filled[0], (8, 8), left_out=~hidden, kind="prediction", gap=0.05)
@@ -114,12 +115,11 @@ def block(drawing: Drawing, task) -> None:
 
 
 def tokens(drawing: Drawing, x: float, hidden: Tensor) -> None:
-    """The upper left tokens of the grid: latents where patches are visible, and mask tokens."""
-    step = (SIDE + 0.06) / TILES
-    for n in range(TILES * TILES):
-        place = n // TILES * 8 + n % TILES
-        kind, words = ("mask token", "m") if hidden[place] else ("latent", str(place))
-        drawing.box(x + n % TILES * step, TOP + n // TILES * step, step - 0.06, step - 0.06, kind, words, size=8)
+    """All tokens in their grid: latents where patches are visible, and mask tokens."""
+    step = (SIDE + 0.05) / 8
+    for n in range(64):
+        kind = "mask token" if hidden[n] else "latent"
+        drawing.box(x + n % 8 * step, TOP + n // 8 * step, step - 0.05, step - 0.05, kind)
 
 
 @lru_cache(maxsize=1)

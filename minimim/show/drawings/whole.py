@@ -7,7 +7,8 @@ from minimim.methods import Method
 from minimim.show.drawing import Drawing
 from minimim.show.pictures import fill_in
 
-SIDE, TOP, LOW, TILES = 4.4, 0.8, 7.0, 4  # units; the last: rows and columns of tiles that stand for the grid of tokens
+SIDE, TOP, LOW = 4.4, 0.8, 7.0  # units
+LATENTS, TILES = 4, 8  # how many latents are drawn; and rows and columns of tokens, at most
 
 
 @torch.no_grad()
@@ -16,7 +17,7 @@ def mae(method: Method, image: Tensor, *, noise: Tensor | None = None) -> Drawin
     tokens where patches are missing, decode, compare.
 
     method: a trained one that predicts pixels from the visible patches alone. noise: (1, N), of the mask; by default a fixed one.
-    Patches and predictions are the picture's own; of the tokens, the upper left TILES × TILES are drawn, with the numbers of their patches.
+    Patches and predictions are the picture's own; of the tokens, the first LATENTS and the upper left TILES × TILES are drawn, with the numbers of their patches.
     """
     rows, cols = grid = method.encoder.grid(image[None])
     noise = torch.rand(1, rows * cols, generator=torch.Generator().manual_seed(0)) if noise is None else noise
@@ -34,17 +35,19 @@ def mae(method: Method, image: Tensor, *, noise: Tensor | None = None) -> Drawin
     drawing.text(6.1 + SIDE / 2, TOP - 0.35, f"{count} patches, {len(visible)} visible")
 
     drawing.arrow((10.6, middle), (12.1, middle), "encoder")
-    shown = visible[:TILES]
+    shown = visible[:LATENTS]
     drawing.tiles(12.2, TOP + 0.15, ["latent"] * len(shown), shown, side=0.95, down=True, size=9)
     drawing.text(12.7, TOP - 0.35, f"{len(visible)} latents")
     drawing.text(12.7, TOP + SIDE + 0.05, "⋮" if len(visible) > len(shown) else "", size=12)
     drawing.shape(12.7, TOP + SIDE + 0.6, 1, len(visible), method.encoder.dim)
 
     drawing.arrow((13.3, middle), (14.7, middle), "put back")
+    step = SIDE / min(TILES, max(grid))
     for row in range(min(TILES, rows)):
         for col in range(min(TILES, cols)):
             n = row * cols + col
-            drawing.box(14.8 + col * 1.1, TOP + row * 1.1, 1.0, 1.0, "mask token" if hidden[n] else "latent", "m" if hidden[n] else str(n), size=9)
+            kind, words = ("mask token", "m") if hidden[n] else ("latent", str(n))
+            drawing.box(14.8 + col * step, TOP + row * step, step - 0.06, step - 0.06, kind, words, size=8 if step > 0.8 else 6.5)
     drawing.text(14.8 + SIDE / 2, TOP - 0.35, "latents and mask tokens")
     drawing.shape(14.8 + SIDE / 2, TOP + SIDE + 0.6, 1, count, method.decoder.mask_token.shape[-1])
 
