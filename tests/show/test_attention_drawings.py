@@ -96,7 +96,7 @@ def test_the_more_weight_a_patch_gets_the_more_orange_it_is_and_one_scale_holds_
         return 255 - there[int((0.8 + row * step + (r + 0.5) * 1.25) * UNIT), int((0.3 + column * step + (c + 0.5) * 1.25) * UNIT), 2]
 
     assert blue(1, 2, 10) > blue(0, 1, 5) > blue(1, 2, 5) > blue(0, 1, 6) == blue(0, 2, 5) == blue(1, 1, 10)
-    assert words(drawing)[-3:] == ["0.00", "0.20", "0.40"] and "one, two" in drawing.alt
+    assert words(drawing)[-3:] == ["0.00", "0.20", "0.40"] and "one; two" in drawing.alt and "the patch that asks" in drawing.alt
     edge = there[int((0.8 + step) * UNIT), int((0.3 + 3.5 * 1.25) * UNIT)]
     assert edge[2] > edge[0] + 60  # the frame of patch 3, in the second row
     assert words(show.attention_over(images, [0, 3], maps, (4, 4), limit=0.2))[-1] == "≥ 0.20"

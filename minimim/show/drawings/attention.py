@@ -139,7 +139,7 @@ def weighted_mean(weights: Tensor, values: Tensor) -> Drawing:
     few(values, 4, 2, "values")
     mean, count = weights @ values, len(values)
     alt = f"The weighted mean of {count} values of two numbers: each value times its weight, and the sum of these. In the plane the mean lies between the values, nearest to that with the largest weight."
-    drawing = Drawing(21, 8.2, alt)
+    drawing = Drawing(21, 8.4, alt)
     drawing.text(4.6, 0.5, "weight × value", bold=True)
     for n, (weight, value) in enumerate(zip(weights.tolist(), values.tolist(), strict=True)):
         y = 1.1 + n * 1.15
@@ -167,7 +167,7 @@ def weighted_mean(weights: Tensor, values: Tensor) -> Drawing:
             begin[axis] = end[axis] = low[axis] + n
             drawing.axes.plot(*zip(at(begin), at(end), strict=True), color="#dddddd", linewidth=1, zorder=1)
             x, y = at(begin)
-            drawing.text(x - 0.85 * axis, y + 0.55 * (1 - axis), plain(begin[axis].item()), size=9, color="#777777")
+            drawing.text(x - 1.25 * axis, y + 0.95 * (1 - axis), plain(begin[axis].item()), size=9, color="#777777")
     if count > 2:
         drawing.axes.add_patch(Polygon([at(value) for value in values], fill=True, facecolor="#f7f1dc", edgecolor="#b5a76a", zorder=1.5))
     for n, (weight, value) in enumerate(zip(weights.tolist(), values, strict=True)):
@@ -252,7 +252,7 @@ def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], g
     limit = limit or max(float(weights.max()) for weights in maps.values())
     step, names = side + 0.4, [title, *maps]
     left = 0.3 + 2.4 * bool(rows)
-    alt = f"What a patch, framed in blue, attends to over its picture: {', '.join(maps)}. The more orange another patch, the larger its weight."
+    alt = f"A patch framed in blue ({title}), and over the same picture in grey: {'; '.join(maps)}. The more orange a patch there, the larger its weight."
     drawing = Drawing(left + len(names) * step + 2.2, 0.8 + len(images) * step, alt, photo)
     for c, name in enumerate(names):
         drawing.text(left + c * step + side / 2, 0.4, name)
