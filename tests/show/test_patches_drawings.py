@@ -30,7 +30,8 @@ def words(drawing):
 
 
 def at(drawing, *places):
-    """The colours at these places, (x, y) in units: one drawing, looked at once."""
+    """The colours at these places, (x, y) in units: one drawing, looked at once, without a JPEG's errors."""
+    drawing.photo = False
     there = np.asarray(Image.open(io.BytesIO(drawing.content())).convert("RGB"))
     return [there[round(y * UNIT), round(x * UNIT)].tolist() for x, y in places]
 

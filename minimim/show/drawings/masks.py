@@ -38,7 +38,7 @@ def shuffle_and_restore(image: Tensor, grid: tuple[int, int], noise: Tensor, kee
     )
     top, step = 2.3, 1.3
     y = [top + n * step for n in range(count)]
-    drawing = Drawing(25, top + count * step + 1.4, alt)
+    drawing = Drawing(25, top + count * step + 1.4, alt, photo=True)
     drawing.text(2.6, 1.0, "picture", bold=True)
     drawing.patches(0.4, top, 4.4, image, grid, hidden, gap=0.1, numbers=True)
     drawing.text(2.6, top + 4.4 * grid[0] / grid[1] + 0.4, "hidden: " + ", ".join(map(str, hidden.nonzero().flatten().tolist())), size=9)
@@ -158,7 +158,7 @@ def three_choices(image: Tensor, grid: tuple[int, int], rows: dict[str, tuple[Te
     """
     side, gap = 4.0, 0.1
     told = "; ".join(f"{name} hides {int(hidden.sum())} of {len(hidden)}, and its encoder reads {'all places, with mask tokens' if tokens else 'the visible patches only'}" for name, (hidden, tokens) in rows.items())
-    drawing = Drawing(21.5, 1.4 + 5.3 * len(rows) + 0.7, f"Three choices. {told}. In each the loss counts the hidden patches only.")
+    drawing = Drawing(21.5, 1.4 + 5.3 * len(rows) + 0.7, f"Three choices. {told}. In each the loss counts the hidden patches only.", photo=True)
     for x, words in ((5.2, "(a) how much is hidden"), (11.8, "(b) what the encoder reads"), (18.4, "(c) where the loss counts")):
         drawing.text(x, 0.6, words, bold=True)
     for r, (name, (hidden, tokens)) in enumerate(rows.items()):

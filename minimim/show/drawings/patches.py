@@ -51,7 +51,7 @@ def to_tokens(image: Tensor, patch_size: int, dim: int, shown: Sequence[Sequence
         f"A picture is cut into {rows} rows of {cols} patches. They stand as a list in one row, in reading order from patch 0 to patch {count - 1}. "
         "The same matrix W turns each of them into a token, drawn as a blue tile below it."
     )
-    drawing = Drawing(25, 13.6, alt)
+    drawing = Drawing(25, 13.6, alt, photo=True)
     drawing.picture(2.2, 1.2, side, image, "picture")
     drawing.shape(2.2 + side / 2, 7.25, 1, channels, *image.shape[-2:])
     drawing.arrow((8.2, 4), (11.4, 4), "cut")
@@ -89,7 +89,7 @@ def cuts(image: Tensor, sizes: Sequence[int]) -> Drawing:
     """One picture, uint8 (C, H, W), cut into patches of each of these sizes, at most three; numbered where a patch has room for it."""
     alt = f"One picture, cut into patches of {', '.join(map(str, sizes))} pixels a side: the larger the patch, the fewer there are, and the more of the picture each of them holds."
     side, height = 7.6, image.shape[-2]
-    drawing = Drawing(0.4 + 8.2 * len(sizes), 1.2 + side * height / image.shape[-1], alt)
+    drawing = Drawing(0.4 + 8.2 * len(sizes), 1.2 + side * height / image.shape[-1], alt, photo=True)
     for n, size in enumerate(sizes):
         rows, cols = grid_of(height, image.shape[-1], size)
         left = 0.4 + n * 8.2
