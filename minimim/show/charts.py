@@ -36,10 +36,10 @@ def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: 
     return Shown(figure, alt)
 
 
-def curves(lines: Mapping[str, tuple], *, alt: str, across: str, up: str, log: str = "", floors: Mapping[str, float] | None = None, marks: bool = False, ticks: Sequence[float] | None = None, size: tuple[float, float] = (7.5, 3.6)) -> Shown:
+def curves(lines: Mapping[str, tuple], *, alt: str, across: str, up: str, log: str = "", floors: Mapping[str, float] | None = None, marks: bool = False, ticks: Sequence[float] | None = None, limits: tuple[float, float] | None = None, size: tuple[float, float] = (7.5, 3.6)) -> Shown:
     """Lines with their names: {name: (x, y), or (x, y, error)}. across, up: what the axes show. log: "x", "y" or "xy".
     floors: baselines, {name: y}, as dotted lines. marks: whether the points are marked. ticks: the numbers written
-    along the axis across, by default those that matplotlib chooses."""
+    along the axis across, by default those that matplotlib chooses. limits: of the axis up, so that two charts can be compared."""
     if len(lines) > len(SERIES):
         raise UserError(f"{len(lines)} lines cannot be told apart by colour: draw at most {len(SERIES)}")
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
@@ -54,6 +54,8 @@ def curves(lines: Mapping[str, tuple], *, alt: str, across: str, up: str, log: s
     if ticks is not None:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.minorticks_off()
+    if limits is not None:
+        axes.set_ylim(limits)
     if len(lines) + len(floors or {}) > 1:
         axes.legend(fontsize=9, frameon=False)
     tidy(axes)

@@ -60,9 +60,12 @@ def heatmaps(maps: Mapping[str, Tensor], *, alt: str, label: str = "", side: flo
     values = {name: torch.as_tensor(x).detach().float().cpu().numpy() for name, x in maps.items()}
     low, high = limits or (min(float(x.min()) for x in values.values()), max(float(x.max()) for x in values.values()))
     large_enough(side)
-    figure = Figure(figsize=((len(values) * (side + 50) + 90) / DPI, (side + 70) / DPI), dpi=DPI, layout="constrained")
-    for axes, (name, x) in zip(figure.subplots(1, len(values), squeeze=False)[0], values.items(), strict=True):
-        image = axes.imshow(x, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect="equal" if max(x.shape) <= 4 * min(x.shape) else "auto")
+    square = [max(x.shape) <= 4 * min(x.shape) for x in values.values()]  # whether a cell is drawn as a square
+    tall = max(side * min(1, x.shape[0] / x.shape[1]) if equal else side for x, equal in zip(values.values(), square, strict=True))
+    size = (len(values) * (side + 50) + 90) / DPI, (max(tall, 128) + 70) / DPI
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    for axes, equal, (name, x) in zip(figure.subplots(1, len(values), squeeze=False)[0], square, values.items(), strict=True):
+        image = axes.imshow(x, cmap=colours, vmin=low, vmax=high, interpolation="nearest", aspect="equal" if equal else "auto")
         axes.set_title(name, fontsize=10)
         axes.set(xlabel=axes_names[0], ylabel=axes_names[1])
         if not ticks:

@@ -45,6 +45,11 @@ def test_the_numbers_along_an_axis_can_be_chosen():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16", "32"] and len(axes.xaxis.get_minorticklocs()) == 0
 
 
+def test_two_charts_can_have_one_scale():
+    shown = [curves({"a line": ([0, 1], [0, top])}, across="x", up="y", limits=(0, 9), alt="a line that climbs") for top in (1, 8)]
+    assert {each.figure.axes[0].get_ylim() for each in shown} == {(0, 9)}
+
+
 def test_bars_of_two_kinds_take_turns_and_their_numbers_stand_clear_of_the_errors():
     shown = bars({"a, one": (0.5, 0.1), "a, other": (-0.02, 0.1), "b, one": 0.4}, label="R²", alt="three bars of two kinds in turn", turns=2)
     check(shown)

@@ -51,6 +51,11 @@ def test_maps_share_one_scale_that_has_a_bar():
     assert len(maps[1].patches) == 1 and not maps[0].patches and maps[1].patches[0].get_x() == 0.5
 
 
+def test_a_wide_map_makes_a_low_picture_and_a_square_one_a_square():
+    low, even = (heatmaps({"map": torch.rand(rows, 8)}, alt="a map of random numbers", side=400).figure.get_size_inches() for rows in (4, 8))
+    assert low[0] == even[0] and even[1] - low[1] == pytest.approx(2)  # 200 pixels less
+
+
 def test_dots_lie_on_the_cells_that_are_named():
     there = torch.tensor([[False, True], [True, False]])
     shown = heatmaps({"map": torch.rand(2, 2)}, alt="a map with two dots on it", dots={"map": there})
