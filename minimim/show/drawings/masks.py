@@ -138,11 +138,12 @@ def filler_at(filler: HoleFiller, image: Tensor, mask: Tensor, n: int) -> Drawin
     drawing.arrow((11.8, 3.75), (13.5, 3.75))
     case = int(there[0, n].long() @ torch.tensor([1, 2, 4, 8]))
     drawing.box(13.6, 2.4, 3.2, 2.7, "plain", f"W\ncase {case} of 0-15", size=9)
-    drawing.shape(15.2, 5.5, 5 * width + 1, width)
+    drawing.shape(14.6, 5.5, 5 * width + 1, width)
     drawing.text(15.2, 1.9, "there: " + (", ".join(seen) or "none"), size=9)
     drawing.arrow((16.9, 3.75), (18.5, 3.75))
     drawing.text(19.0, 3.75, "+ x̄", size=12)
     drawing.path((7.1, 7.6), (7.1, 7.9), (19.0, 7.9), (19.0, 4.3))
+    drawing.arrow((16.3, 7.9), (16.3, 5.2))  # x̄ is read by W, too
     drawing.arrow((19.6, 3.75), (20.4, 3.75))
     drawing.patches(20.5, 3.0, 1.6, pixels(guess), (1, 1), kind="prediction", gap=0)
     drawing.text(21.3, 2.6, "guess", size=9)
