@@ -1,6 +1,6 @@
-"""What does a sick run look like? One healthy small MAE, and the same with one thing broken at a time, several seeds each.
+"""What does a sick run look like? One healthy small MAE, and the same with one thing changed at a time, on one schedule, several seeds each.
 
-    python benchmarks/faults.py                  every fault, seeds 0 and 1; less than half a minute of one CPU core a run
+    python benchmarks/faults.py                  every fault: three seeds, five where a small difference is looked for; about 45 minutes of one CPU core
     python benchmarks/faults.py --seeds 0 --only post-norm
     python benchmarks/faults.py --smoke          tiny sizes, to see that it works
 
@@ -8,6 +8,7 @@ A run that is in the results file is not done again, so the command can be stopp
 """
 
 import argparse
+import copy
 import json
 import time
 from dataclasses import replace
@@ -31,18 +32,19 @@ from minimim.losses import l2
 from minimim.masking import Mask, RandomMasking
 from minimim.methods import reconstruction
 from minimim.targets import Pixels
-from minimim.train.schedule import cosine
-from minimim.train.step import Stepper, adamw
+from minimim.train.step import Stepper, adamw, learning_rate
 
 NANO, DEEP = (64, 2, 4), (64, 12, 4)  # dim, depth, heads
-IMAGES, LABELLED, TEST, PATCH = 6_000, 3_000, 1_000, 8
-STEPS, SHORT = 1000, 300  # what is probed for classes needs time; how a run begins is seen at once
+IMAGES, LABELLED, TEST, PATCH = 6_000, 3_000, 2_000, 4
+STEPS = 1000  # of every run: a curve can be compared with another at a step only where both have the same schedule
 TRAIN = TrainConfig(batch_size=32, lr=3.2e-2)
 POINTS, LOOKS = 60, 6  # of the curves; looks at the features on the way
+SEEDS, MORE_SEEDS = range(3), range(5)
+PICTURED = ("collapse", "fixed target", "rate × 8, no warm-up")  # of these some features are kept, to be drawn
 
 
 class Itself(nn.Module):
-    """What the same encoder says of the whole image, (B, N, D), and nothing stops the gradient there."""
+    """What an encoder says of the whole image, (B, N, D), and nothing stops the gradient there."""
 
     def __init__(self, encoder):
         super().__init__()
@@ -78,31 +80,33 @@ class Half(torch.autograd.Function):
         return (gradient * ctx.scale).half().float() / ctx.scale, None
 
 
-def mae(size=NANO, ratio=0.75, masking=RandomMasking, block=Block, **more):
+def mae(size=NANO, ratio=0.75, masking=RandomMasking, block=Block, patch=PATCH, **more):
     """A small MAE with raw pixels as its target, flips its only augmentation."""
-    encoder = ViT(32, PATCH, size)
+    encoder = ViT(32, patch, size)
     for part in encoder.blocks:
         part.__class__ = block  # the same weights to begin with
     return reconstruction(
         views=RandomViews((32, 32)),
         masking=masking(ratio),
         encoder=encoder,
-        decoder=TransformerDecoder(encoder.dim, 3 * PATCH**2, encoder.home_grid, dim=64, depth=1, heads=4),
-        target=Pixels(PATCH),
+        decoder=TransformerDecoder(encoder.dim, 3 * patch**2, encoder.home_grid, dim=64, depth=1, heads=4),
+        target=Pixels(patch),
         loss=l2,
         **more,
     )
 
 
-def agreeing():
-    """A student that predicts its own features of the whole image, and may change them to make that easy."""
+def agreeing(fixed=False):
+    """A student that predicts its own features of the whole image, and may change them to make that easy; fixed: those of its
+    own random start instead, which nothing changes."""
     encoder = ViT(32, PATCH, NANO, hidden="token")
+    asked = copy.deepcopy(encoder).requires_grad_(False) if fixed else encoder
     return reconstruction(
         views=RandomViews((32, 32)),
         masking=RandomMasking(0.75),
         encoder=encoder,
         decoder=LinearDecoder(encoder.dim, encoder.dim),
-        target=Itself(encoder),
+        target=Itself(asked),
         loss=l2,
     )
 
@@ -115,70 +119,101 @@ def overflowing(method, step: int) -> None:
             block.register_forward_hook(lambda block, args, x: Half.apply(x, block.scale))
 
 
-FAULTS = {  # name → how the method is built, steps, what is changed in the config, what is done before each step
-    "healthy": (mae, STEPS, {}, None),
-    "collapse": (agreeing, SHORT, {}, None),
-    "mask unshuffled": (partial(mae, masking=Unshuffled), STEPS, {}, None),
-    "loss on visible": (partial(mae, on="visible"), SHORT, {}, None),
-    "too little masking": (partial(mae, ratio=0.15), STEPS, {}, None),
-    "no warm-up": (mae, SHORT, {"lr": 8 * TRAIN.lr, "warmup": 0.0}, None),
-    "post-norm": (partial(mae, DEEP, block=PostNorm), SHORT, {}, None),
-    "post-norm, lr / 8": (partial(mae, DEEP, block=PostNorm), SHORT, {"lr": TRAIN.lr / 8}, None),
-    "pre-norm, as deep": (partial(mae, DEEP), SHORT, {}, None),
-    "fp16 overflow": (mae, SHORT, {}, overflowing),
+FAST, SLOW = {"lr": 8 * TRAIN.lr}, {"lr": TRAIN.lr / 8}
+twelve = partial(mae, DEEP, patch=2 * PATCH)  # larger patches, to save time: these four are compared with one another alone
+FAULTS = {  # name → how the method is built, what is changed in the config, what is done before each step
+    "healthy": (mae, {}, None),
+    "mask unshuffled": (partial(mae, masking=Unshuffled), {}, None),
+    "loss on visible": (partial(mae, on="visible"), {}, None),
+    "too little masking": (partial(mae, ratio=0.15), {}, None),
+    "rate × 8": (mae, FAST, None),
+    "no warm-up": (mae, {"warmup": 0.0}, None),
+    "rate × 8, no warm-up": (mae, FAST | {"warmup": 0.0}, None),
+    "fp16 overflow": (mae, {}, overflowing),
+    "pre-norm": (twelve, {}, None),
+    "pre-norm, rate / 8": (twelve, SLOW, None),
+    "post-norm": (partial(twelve, block=PostNorm), {}, None),
+    "post-norm, rate / 8": (partial(twelve, block=PostNorm), SLOW, None),
+    "collapse": (agreeing, {}, None),
+    "fixed target": (partial(agreeing, fixed=True), {}, None),
 }
+MORE = tuple(FAULTS)[:4]  # what a leak does to the features is a small difference
 
 
-def one(fault: str, seed: int, images, labelled, test, most: int) -> dict:
-    """Train once, broken as told, for `most` steps at most, and measure."""
-    build, steps, changes, before = FAULTS[fault]
-    steps = min(steps, most)
+def one(fault: str, seed: int, images, labelled, test, steps: int) -> dict:
+    """Train once, changed as told, and measure."""
+    build, changes, before = FAULTS[fault]
     torch.manual_seed(mix(seed))
     method = build()
     fresh = [evaluate.extract(method.encoder, those) for those in (labelled, test)]
     blocks = diagnose.gradient_by_block(method, test.images[:64], torch.Generator().manual_seed(seed))
+    verdicts = {"leak_at_start": diagnose.leak(method, test.images[:64])}
     config = replace(TRAIN, seed=seed, **changes)
     optimizer = adamw(method.train(), config)
     stepper, history, looks, began = Stepper(method, optimizer, config, steps), [], [], time.monotonic()
     sums, every = [], max(1, steps // POINTS)
     for step, batch in enumerate(batches(images, config.batch_size, seed=seed, stop=steps)):
         if step % max(1, steps // LOOKS) == 0:
-            looks.append(look(method, test, step))
+            looks.append(look(method, labelled, test, step))
         if before:
             before(method, step)
         told = stepper(step, [batch])
         sums.append([float(told["loss"]), float(told["grad_norm"])])
-        if (step + 1) % every == 0 or step + 1 == steps or int(stepper.first_bad) >= 0:
+        if step == 0 or (step + 1) % every == 0 or step + 1 == steps or int(stepper.first_bad) >= 0:
             loss, norm = torch.tensor(sums, dtype=torch.float64).mean(dim=0).tolist()
-            rate = config.lr * config.batch_size / 256 * cosine(step, steps, round(config.warmup * steps))
-            history.append({"step": step + 1, "loss": short(loss), "grad_norm": short(norm), "lr": short(rate)})
+            history.append({"step": step + 1, "loss": short(loss), "grad_norm": short(norm), "lr": short(learning_rate(config, step, steps))})
             sums = []
         if int(stepper.first_bad) >= 0:
             break
     seconds = time.monotonic() - began
-    looks.append(look(method, test, len(history) and history[-1]["step"]))
+    looks.append(look(method, labelled, test, history[-1]["step"]))
     row = {"history": history, "looks": looks, "gradient_by_block": [short(g) for g in blocks]}
     pair = [evaluate.extract(method.encoder, those) for those in (labelled, test)]
-    where = tuple(evaluate.place_and_size(those) for those in (labelled, test))
-    for name, features in (("features", pair), ("random_features", fresh)):
-        scores = {
-            "linear_probe": evaluate.linear_probe(*features),
-            "knn": evaluate.knn(*features),
-            "place_and_size": evaluate.regression_probe(features[0], where[0], features[1], where[1]),
-        }
-        row[name] = {key: [short(score.value), short(score.stderr)] for key, score in scores.items()}
-        row[name] |= {"effective_rank": short(diagnose.effective_rank(features[1].x)), "spread": short(diagnose.feature_spread(features[1].x))}
-    verdicts = {"leak": diagnose.leak(method, test.images[:64])}
+    row["features"], row["random_features"] = probes(pair, labelled, test), probes(fresh, labelled, test)
+    if fault in PICTURED and seed == 0:
+        row["sample"] = {name: [[short(x) for x in line] for line in f.x[:32].tolist()] for name, f in (("features", pair[1]), ("random_features", fresh[1]))}
+    verdicts["leak"] = diagnose.leak(method, test.images[:64])
     if isinstance(method.target, Pixels):
         verdicts["baseline"] = diagnose.baseline(method, images.images[:2000], test.images[:1000])
     row |= {name: {key: short(value) for key, value in verdict.numbers.items()} for name, verdict in verdicts.items()}
     return {"steps": steps, **row, "seconds": round(seconds, 1)}
 
 
-def look(method, test, step: int) -> dict:
-    """Rank and spread of the features at a step."""
-    x = evaluate.extract(method.encoder, test.take(slice(0, 500))).x
-    return {"step": step, "effective_rank": short(diagnose.effective_rank(x)), "spread": short(diagnose.feature_spread(x))}
+def probes(pair, labelled, test) -> dict:
+    """What features are worth, each number with its error, and how they are spread: of (train, test) features."""
+    where = tuple(evaluate.place_and_size(those) for those in (labelled, test))
+    scores = {
+        "linear_probe": evaluate.linear_probe(*pair),
+        "linear_probe_bf16": evaluate.linear_probe(*(replace(f, x=f.x.bfloat16().float()) for f in pair)),  # eight bits a number
+        "knn": evaluate.knn(*pair),
+        "place_and_size": evaluate.regression_probe(pair[0], where[0], pair[1], where[1]),
+    }
+    row = {key: [short(score.value), short(score.stderr)] for key, score in scores.items()}
+    return row | {"effective_rank": short(diagnose.effective_rank(pair[1].x)), "spread": short(diagnose.feature_spread(pair[1].x))}
+
+
+def look(method, labelled, test, step: int) -> dict:
+    """Rank and spread of the features at a step, and a quick probe of them."""
+    pair = [evaluate.extract(method.encoder, those.take(slice(0, 1000))) for those in (labelled, test)]
+    x, probe = pair[1].x, evaluate.linear_probe(*pair)
+    return {"step": step, "effective_rank": short(diagnose.effective_rank(x)), "spread": short(diagnose.feature_spread(x)), "linear_probe": short(probe.value)}
+
+
+def one_batch(positions: bool, images: torch.Tensor, steps: int) -> list[float]:
+    """The losses of a small MAE that sees one batch under one mask again and again; without positions in its decoder it cannot tell the
+    hidden places of an image apart."""
+    torch.manual_seed(0)
+    method, noise = mae().eval(), torch.rand(len(images), (32 // PATCH) ** 2)  # eval: no flips
+    if not positions:
+        method.decoder.pos_embed.data.zero_()
+    optimizer, history = torch.optim.AdamW([p for p in method.parameters() if p.requires_grad], lr=4e-3, betas=TRAIN.betas), []
+    for _ in range(steps):
+        loss = method(images, noise=noise).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        history.append(short(float(loss.detach())))
+    return history
 
 
 def short(number: float) -> float:
@@ -187,8 +222,8 @@ def short(number: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Small runs with one thing broken at a time, and what each measurement says.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser = argparse.ArgumentParser(description="Small runs with one thing changed at a time, and what each measurement says.")
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of all")
     parser.add_argument("--only", default="", help="part of a fault's name")
     parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
@@ -197,17 +232,22 @@ def main() -> None:
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, labels, tests, steps = (256, 200, 200, 6) if args.smoke else (IMAGES, LABELLED, TEST, STEPS)
     images, test = data.load("scenes", count=count), data.load("scenes", "test", count=tests)
+    labelled = images.take(slice(0, labels))
     path = args.out / f"faults-{kind('cpu')}.json"
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
     done = {(run["fault"], run["seed"]) for run in runs}
-    for seed in args.seeds:
+    batch = {name: one_batch(name == "healthy", images.images[:16], min(200, steps)) for name in ("healthy", "no positions")}
+    floor = probes([evaluate.raw_pixels(those) for those in (labelled, test)], labelled, test)
+    for seed in args.seeds or MORE_SEEDS:
         for fault in FAULTS:
-            if args.only in fault and (fault, seed) not in done:
-                row = one(fault, seed, images, images.take(slice(0, labels)), test, steps)
+            wanted = args.only in fault and (args.seeds or fault in MORE or seed in SEEDS)
+            if wanted and (fault, seed) not in done:
+                row = one(fault, seed, images, labelled, test, steps)
                 runs.append({"fault": fault, "seed": seed, **row})
-                print(f"seed {seed}, {fault}: {row['seconds']} s")
-                about = {"images": count, "labels": labels, "test_images": tests, "runs": runs}
-                write("faults", "cpu", args.seeds[0], about, args.out)
+                runs.sort(key=lambda run: (run["seed"], [*FAULTS].index(run["fault"])))
+                print(f"seed {seed}, {fault}: {row['seconds']} s", flush=True)
+                about = {"images": count, "labels": labels, "test_images": tests, "steps": steps, "raw_pixels": floor, "one_batch": batch, "runs": runs}
+                write("faults", "cpu", seed, about, args.out)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ def leak(method, images: Tensor | Inputs, generator: torch.Generator | None = No
     moved: how much the predictions of hidden places move, relative to their spread, when noise is put under the mask; 0
     when nothing leaks. Where pixels are corrupted, they are corrupted anew. visible_credit: the part of the loss's gradient that goes
     to predictions of visible places; 0 when only hidden ones count. home: change one visible patch of each image: the share of images
-    whose prediction changes most at that very place; near 1 when ids are restored, near 1/N when not; left out where only
-    what is asked is answered. What a method does not have is not among the numbers: one that predicts no places cannot leak there.
+    whose prediction changes most at that very place; near 1 in an untrained method whose ids are restored, often less after training, when
+    no loss asks what is predicted there, and near 1/N where ids are not restored; left out where only what is asked is answered. What a method does not have is not among the numbers: one that predicts no places cannot leak there.
     """
     training, device = method.training, next(method.parameters()).device
     generator = generator or torch.Generator(device).manual_seed(0)
