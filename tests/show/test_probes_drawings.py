@@ -50,10 +50,10 @@ def test_votes_are_counted_as_the_library_counts_them():
 
 def test_pixels_are_counted_and_coloured():
     truth, taken = torch.zeros(6, 6, dtype=torch.bool), torch.zeros(6, 6, dtype=torch.bool)
-    truth[1:5, 1:4], taken[2:6, 2:5] = True, True
+    truth[1:5, 1:4], taken[2:6, 2:4] = True, True
     drawing = overlap(truth, taken)
     check(drawing)
-    assert {"right: 6", "missed: 6", "wrong: 6", "IoU = 6 / (6 + 6 + 6) = 0.33"} <= set(words(drawing))
+    assert {"right: 6", "missed: 6", "wrong: 2", "IoU = 6 / (6 + 6 + 2) = 0.43"} <= set(words(drawing))
     third = [to_hex(patch.get_facecolor()) for patch in drawing.axes.patches[72:108]]
     for kind, mask in (("lit", truth & taken), ("target", truth & ~taken), ("latent", taken & ~truth)):
         assert [colour == to_hex(KINDS[kind]["facecolor"]) for colour in third] == mask.flatten().tolist()
