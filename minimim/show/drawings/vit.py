@@ -93,7 +93,8 @@ def block_flow(block: Block, x: Tensor) -> Drawing:
 
 @torch.no_grad()
 def vit_whole(vit: ViT, image: Tensor) -> Drawing:
-    """An image, (C, H, W), on its way through a ViT: patches, tokens, positions, CLS, the blocks, the last norm; of the tokens four are drawn."""
+    """An image, (C, H, W), on its way through a ViT: patches, tokens, positions, CLS, the blocks, the last norm; of the tokens four are drawn.
+    Kept as a JPEG for images of 128 pixels or more."""
     rows, cols = vit.grid(image[None])
     count, size = rows * cols, vit.patch_size
     lead = int(vit.cls_token is not None)
@@ -101,7 +102,7 @@ def vit_whole(vit: ViT, image: Tensor) -> Drawing:
         f"A Vision Transformer. The picture is cut into {count} patches, each becomes a token of width {vit.dim}, and a position is added to it. "
         f"A CLS token goes in front. {vit.depth} blocks and a last LayerNorm turn the tokens into latents, one for each patch."
     )
-    drawing = Drawing(25, 8.6, alt)
+    drawing = Drawing(25, 8.6, alt, photo=image.shape[-1] >= 128)
     top, middle = 1.3, 4.0
     drawing.picture(0.3, top + 0.3, 4.4, image, "picture")
     drawing.shape(2.5, top + 5.3, 1, *image.shape)
