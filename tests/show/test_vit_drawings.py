@@ -55,6 +55,7 @@ def test_the_whole_vit_says_its_own_shapes(cls):
     said, count = words(drawing), 65 if cls else 64
     assert "3 blocks" in said and "(1, 64, 48)" in said and "(1, 64, 128)" in said and said.count(f"(1, {count}, 128)") == 2 + (not cls)
     assert ("CLS" in said) == cls and "p63" in said and "x63" in said
+    assert said.count("+") == 4 + cls and said.count("0") == 2 + cls, "CLS is a token whose position is zero"
     assert not drawing.photo and show.vit_whole(vit, image.repeat(1, 4, 4)).photo
 
 

@@ -100,7 +100,7 @@ def vit_whole(vit: ViT, image: Tensor) -> Drawing:
     lead = int(vit.cls_token is not None)
     alt = (
         f"A Vision Transformer. The picture is cut into {count} patches, each becomes a token of width {vit.dim}, and a position is added to it. "
-        f"A CLS token goes in front. {vit.depth} blocks and a last LayerNorm turn the tokens into latents, one for each patch."
+        f"A CLS token with position zero goes in front. {vit.depth} blocks and a last LayerNorm turn the tokens into latents, one for each patch."
     )
     drawing = Drawing(25, 8.6, alt, photo=image.shape[-1] >= 128)
     top, middle = 1.3, 4.0
@@ -122,8 +122,10 @@ def vit_whole(vit: ViT, image: Tensor) -> Drawing:
     for x, low in ((6.5, 0), (9.1, 0), (10.9, 0), (13.7, 0), (22.8, 0)):
         drawing.text(x, place(2) + side + 0.4 + low, "⋮", size=12)
     if lead:
-        drawing.text(10.2, top - 0.1 + side / 2, "learnt, no patch →", size=9, at="right")
-        drawing.box(10.4, top - 0.1, side, side, "visible", "CLS", size=8)
+        drawing.text(8.4, top - 0.1 + side / 2, "learnt, no patch →", size=9, at="right")
+        drawing.box(8.6, top - 0.1, side, side, "visible", "CLS", size=8)
+        drawing.text(10.05, top - 0.1 + side / 2, "+", size=13)
+        drawing.box(10.4, top - 0.1, side, side, words="0", fill=POSITION, size=9)
     head = top - 0.85
     for x, words in ((6.5, "patches"), (9.1, "tokens"), (11.1, "positions"), (13.7, "x"), (18.2, f"{vit.depth} blocks"), (22.8, "latents")):
         drawing.text(x, head, words, bold=True)
