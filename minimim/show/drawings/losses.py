@@ -89,7 +89,7 @@ def loss_by_hand(prediction: Tensor, target: Tensor, hidden: Tensor) -> Drawing:
 
 
 def weighted_median(contents: Tensor, odds: Tensor) -> Tensor:
-    """The median of contents (K, …) with odds (K,), number by number: (…)."""
+    """The median of contents (K, …) with probabilities odds (K,), number by number: (…)."""
     values, order = contents.sort(dim=0)
     reached = odds[order].cumsum(0) >= 0.5 - 1e-6  # (K, …)
     return values.gather(0, reached.to(torch.uint8).argmax(0, keepdim=True))[0]
@@ -98,11 +98,11 @@ def weighted_median(contents: Tensor, odds: Tensor) -> Tensor:
 def doubt(scene: Tensor, contents: Tensor, odds: Tensor, corner: tuple[int, int]) -> Drawing:
     """A hole in a scene, what it may hold, and the three guesses: mean, median and mode of each number.
 
-    scene: uint8 (C, H, W). contents: uint8 (K, C, h, w), with odds (K,). corner: (row, column) of the hole's upper left pixel.
-    Raises UserError for more than 4 contents, and for odds that do not sum to 1.
+    scene: uint8 (C, H, W). contents: uint8 (K, C, h, w), with probabilities odds (K,). corner: (row, column) of the hole's upper left pixel.
+    Raises UserError for more than 4 contents, and for probabilities that do not sum to 1.
     """
     if len(contents) > 4 or abs(float(odds.sum()) - 1) > 1e-5:
-        raise UserError("give at most 4 contents, with odds that sum to 1")
+        raise UserError("give at most 4 contents, with probabilities that sum to 1")
     (row, col), (high, wide) = corner, contents.shape[-2:]
     values = contents.double()
     guesses = {
@@ -111,7 +111,7 @@ def doubt(scene: Tensor, contents: Tensor, odds: Tensor, corner: tuple[int, int]
         "mode": ("the likeliest\nof all", values[odds.argmax()]),
     }
     parts = ", ".join(f"{float(p):.0%}" for p in odds)
-    alt = f"A scene with a square hole, and {len(contents)} things that it may hold with odds of {parts}. Beside them the mean of these, which mixes them, the median, and the mode, which is the likeliest."
+    alt = f"A scene with a square hole, and {len(contents)} things that it may hold with probabilities of {parts}. Beside them the mean of these, which mixes them, the median, and the mode, which is the likeliest."
     drawing, side, top = Drawing(25, 8.6, alt), 5.2, 2.2
     unit = side / scene.shape[-1]
     drawing.picture(0.4, top, side, scene)
