@@ -18,7 +18,6 @@ from minimim.show import lesson
 LESSONS = sorted((TOP / "notebooks").glob("*.ipynb"))
 SETS = sorted([*(TOP / "solutions").glob("*/*.ipynb"), *(TOP / "exercises").glob("*/*.ipynb")])
 QUICK_CHECKS = {"03": "## Quick check: ", "06": "## Quick check: ", "12": "## Quick check: "}  # where the survey's three belong
-AS_BEFORE = ("09",)  # not yet taught as the tests below demand
 PROJECT = "18"  # has a list of its own
 BUILT = ("01", "02", "03", "04", "05", "06", "07", "08")  # have their tasks in the build notebook
 WORN = (  # phrases that are to be said in plain words
@@ -28,7 +27,6 @@ WORN = (  # phrases that are to be said in plain words
 FREE_OF_TERMS = "00"  # the overview names what is to come
 
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
-new_lesson = pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2] not in AS_BEFORE], ids=lambda p: p.stem)
 taught_lesson = pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2] != PROJECT], ids=lambda p: p.stem)
 every_notebook = pytest.mark.parametrize("path", [*LESSONS, *SETS], ids=[f"{p.parent.parent.name}-{p.stem}" for p in [*LESSONS, *SETS]])
 
@@ -121,12 +119,11 @@ def test_its_size_is_that_of_one_evening(path):
     notebook = read(path)
     lines = sum(len([line for line in cell.source.split("\n") if line.strip()]) for cell in code(notebook))
     words = len(prose("\n".join(markdown(notebook))).split())
-    before = path.stem[:2] in AS_BEFORE
-    assert 20 <= len(notebook.cells) <= 50 and lines <= (350 if before else 300) and words <= 2800, (len(notebook.cells), lines, words)
+    assert 20 <= len(notebook.cells) <= 50 and lines <= 300 and words <= 2800, (len(notebook.cells), lines, words)
     assert path.stat().st_size <= 1024 * 1024, f"{path.stat().st_size // 1024} KB"
 
 
-@new_lesson
+@every_lesson
 def test_code_stays_within_its_cell_and_shows_what_is_taught(path):
     for cell in code(read(path)):
         lines = [line for line in cell.source.split("\n") if line.strip()]
@@ -136,7 +133,7 @@ def test_code_stays_within_its_cell_and_shows_what_is_taught(path):
         assert len(drawn) <= 3, f"{cell.id}: {len(drawn)} lines of plotting belong into minimim.show"
 
 
-@new_lesson
+@every_lesson
 def test_it_shows_numbers_and_no_verdicts(path):
     for cell in code(read(path)):
         for output in cell.outputs:
@@ -144,14 +141,14 @@ def test_it_shows_numbers_and_no_verdicts(path):
             assert not re.search(r"\b(True|False)\b\s*$", words, re.MULTILINE), f"{cell.id}: {words[:80]!r} is a verdict: show the number, and claim it silently"
 
 
-@new_lesson
+@every_lesson
 def test_it_speaks_plainly(path):
     words = prose("\n".join(markdown(read(path)))).lower()
     for phrase in WORN:
         assert phrase not in words, phrase
 
 
-@new_lesson
+@every_lesson
 def test_its_first_cell_asks_its_question_and_keeps_its_lines_apart(path):
     title, _, box = markdown(read(path))[0].partition("\n\n> ")
     assert re.search(r"^\*[A-Z][^*]+\?\*$", title, re.MULTILINE), "below the title stands the question that the lesson answers, in italics"
@@ -160,7 +157,7 @@ def test_its_first_cell_asks_its_question_and_keeps_its_lines_apart(path):
         assert any(line.startswith(f"> - {part}") for line in lines), f"{part} is an item of the box's list"
 
 
-@new_lesson
+@every_lesson
 def test_every_try_it_has_a_folded_solution_and_every_picture_its_words(path):
     whole = "\n".join(markdown(read(path)))
     for task in whole.split("### Try it")[1:]:
@@ -172,7 +169,7 @@ def test_every_try_it_has_a_folded_solution_and_every_picture_its_words(path):
                     assert output.metadata.get(kind, {}).get("alt"), f"{cell.id}: a picture of minimim.show has words for those who cannot see it"
 
 
-@new_lesson
+@every_lesson
 def test_it_draws_its_idea_and_sends_to_the_build_notebook(path):
     notebook, number = read(path), path.stem[:2]
     pictures = [o for cell in code(notebook) for o in cell.outputs if "image/png" in o.get("data", {}) or "image/jpeg" in o.get("data", {})]
