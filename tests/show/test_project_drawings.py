@@ -67,3 +67,9 @@ def test_each_seed_is_a_point_and_each_difference_a_line():
         gap, half = difference(settings[name], ONE)
         assert f"{gap:+.3f} ± {half:.3f}" in words(drawing) and f"{gap:+.3f}" in drawing.alt
     assert "raw pixels 0.458" in words(drawing) or "raw pixels 0.457" in words(drawing)
+
+
+def test_runs_that_are_all_alike_can_be_drawn():
+    drawing = seeds_on_a_line({"a": [0.5, 0.5], "b": [0.5, 0.5]}, {}, label="linear probe: accuracy")
+    check(drawing)
+    assert "+0.000 ± 0.000" in words(drawing)

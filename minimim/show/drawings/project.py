@@ -102,7 +102,8 @@ def seeds_on_a_line(settings: Mapping[str, Sequence[float]], floors: Mapping[str
     drawing = Drawing(25, 3.6 + 1.15 * len(names) + 1.15 * len(gaps) + 2.4, f"{label}: {told}. Differences from {names[0]}: " + "; ".join(f"{name}: {gap:+.3f} ± {half:.3f}" for name, (gap, half) in gaps.items()) + ".")
     everything = [x for v in settings.values() for x in v] + list(floors.values())
     low, high = min(everything), max(everything)
-    low, high = low - 0.08 * (high - low), high + 0.08 * (high - low)
+    room = 0.08 * (high - low) or 0.01
+    low, high = low - room, high + room
     left, right = 5.4, 20.4
     bottom = axis(drawing, left, right, 1.7, 1.15 * len(names), low, high, label)
     for name, value in floors.items():
@@ -120,7 +121,7 @@ def seeds_on_a_line(settings: Mapping[str, Sequence[float]], floors: Mapping[str
         drawing.text(right + 0.4, y, f"{mean:.3f} ± {error:.3f}", at="left")
     if not gaps:
         return drawing
-    most = 1.1 * max(abs(gap) + half for gap, half in gaps.values())
+    most = 1.1 * max(abs(gap) + half for gap, half in gaps.values()) or 0.01
     top = bottom + 2.1
     end = axis(drawing, left, right, top, 1.15 * len(gaps), -most, most, f"minus {names[0]}, with its 95 % interval")
     zero = across(0, left, right, -most, most)
