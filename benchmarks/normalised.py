@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 from machine import RESULTS, kind, write
-from quality import IMAGES, LABELLED, POINTS, STEPS, floors, measure
+from quality import POINTS, floors, measure, sizes
 from torch import nn
 
-from minimim import data, evaluate, methods
+from minimim import evaluate, methods
 from minimim.draws import mix
 from minimim.patches import patchify
 from minimim.presets import preset
@@ -79,14 +79,11 @@ def main() -> None:
     if args.smoke:
         args.seeds = [0]
     device = pick_device(args.device)
-    count, labels, steps = (256, 200, 3) if args.smoke else (IMAGES, LABELLED, STEPS)
-    images = data.load("scenes", count=count)
-    test = data.load("scenes", "test", **({"count": 200} if args.smoke else {}))
-    labelled = images.take(slice(0, labels))
+    images, labelled, test, steps = sizes(args.smoke)
     path = args.out / f"normalised-{kind(device.type)}.json"
     kept = json.loads(path.read_text()) if path.exists() else {"floors": {}, "runs": []}
     settings = {name: dict(zip(("mean", "divided", "rate"), values, strict=True)) for name, values in SETTINGS.items()}
-    results = {"images": count, "labels": labels, "test_images": len(test), "steps": steps, "settings": settings}
+    results = {"images": len(images), "labels": len(labelled), "test_images": len(test), "steps": steps, "settings": settings}
     results |= {"floors": kept["floors"] or floors(labelled, test, 0), "runs": kept["runs"]}
     done = {(run["target"], run["seed"]) for run in results["runs"]}
     for seed in args.seeds:

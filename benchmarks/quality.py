@@ -83,6 +83,13 @@ def floors(labelled, test, seed: int) -> dict:
     return {name: measure(pair, labelled, test) for name, pair in evaluate.floors(method, labelled, test, seed=seed).items()}
 
 
+def sizes(smoke: bool) -> tuple:
+    """The images that are seen, those among them with labels, the test images, and the steps of a run."""
+    count, labels, steps = (256, 200, 3) if smoke else (IMAGES, LABELLED, STEPS)
+    images = data.load("scenes", count=count)
+    return images, images.take(slice(0, labels)), data.load("scenes", "test", **({"count": 200} if smoke else {})), steps
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What is learnt under which choice: short pretrainings on the scenes.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -94,13 +101,10 @@ def main() -> None:
     if args.smoke:
         args.seeds, args.only = [0], "target"
     device = pick_device(args.device)
-    count, labels, steps = (256, 200, 3) if args.smoke else (IMAGES, LABELLED, STEPS)
-    images = data.load("scenes", count=count)
-    test = data.load("scenes", "test", **({"count": 200} if args.smoke else {}))
-    labelled = images.take(slice(0, labels))
+    images, labelled, test, steps = sizes(args.smoke)
     path = args.out / f"quality-{kind(device.type)}.json"
     kept = json.loads(path.read_text()) if path.exists() else {"floors": {}, "runs": []}
-    results = {"images": count, "labels": labels, "test_images": len(test), "steps": steps, "questions": QUESTIONS}
+    results = {"images": len(images), "labels": len(labelled), "test_images": len(test), "steps": steps, "questions": QUESTIONS}
     results |= {"floors": kept["floors"] or floors(labelled, test, 0), "runs": kept["runs"]}
     done = {(run["at"], run["seed"]) for run in results["runs"]}
     for seed in args.seeds:

@@ -1,5 +1,6 @@
 """What several test files use: seeds, small images, small methods, and a way to watch a module work."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -75,3 +76,11 @@ def start_together(script, folder, processes, timeout):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, said
+
+
+def script(name):
+    """A file of scripts/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, TOP / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,12 +1,11 @@
 """The README says what is so: its drawing, its minutes, its numbers, its tree, its ten lines of code."""
 
-import importlib.util
 import json
 import re
 
 import numpy as np
 import pytest
-from helpers import TOP
+from helpers import TOP, script
 from PIL import Image
 
 import minimim
@@ -14,13 +13,10 @@ import minimim
 PAGE = (TOP / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def script():
+@pytest.fixture(scope="module", name="script")
+def readme_script():
     """scripts/readme.py as a module."""
-    spec = importlib.util.spec_from_file_location("readme", TOP / "scripts" / "readme.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("readme")
 
 
 def test_minutes_and_tree_are_those_of_lessons_and_registry(script):

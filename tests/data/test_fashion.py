@@ -2,30 +2,19 @@
 
 import gzip
 import hashlib
-import importlib.util
 import sys
 from collections import Counter
 
 import numpy as np
 import pytest
 import torch
-from helpers import TOP
+from helpers import script
 from PIL import Image
 
 from minimim.data import fashion, load
 from minimim.data.fashion import CLASSES, FILE, SHA256, arrays, digest
 from minimim.data.named import packs
 from minimim.errors import UserError
-
-SCRIPT = TOP / "scripts" / "build_fashion.py"
-
-
-def builder():
-    """The build script as a module."""
-    spec = importlib.util.spec_from_file_location("build_fashion", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(module, monkeypatch, source, root):
@@ -68,7 +57,7 @@ def test_no_garment_is_in_both_splits():
 
 
 def test_the_script_picks_the_first_of_each_class_in_the_official_order(tmp_path, monkeypatch):
-    module = builder()
+    module = script("build_fashion")
     monkeypatch.setattr(module, "PER_CLASS", {"train": 3, "test": 2})
     rng, wanted = np.random.default_rng(0), {}
     for split, prefix in (("train", "train"), ("test", "t10k")):
@@ -94,7 +83,7 @@ def test_the_bundle_is_what_the_script_makes_of_the_official_files(tmp_path, mon
     source = packs() and packs() / "FashionMNIST" / "raw"
     if not (source and source.is_dir()):
         pytest.skip("the four official files are not on this machine: MINIMIM_PACKS names a folder with FashionMNIST/raw/")
-    assert digest(build(builder(), monkeypatch, source, tmp_path)) == SHA256
+    assert digest(build(script("build_fashion"), monkeypatch, source, tmp_path)) == SHA256
 
 
 @pytest.mark.parametrize("size, shape", [(14, (14, 14)), ((32, 40), (32, 40)), ((28, 28), (28, 28))])

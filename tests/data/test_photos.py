@@ -1,7 +1,6 @@
 """The bundled photographs are those that the build script cuts, carry their notice, and come as they were stored."""
 
 import hashlib
-import importlib.util
 import os
 import re
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import TOP
+from helpers import TOP, script
 from PIL import Image
 
 from minimim.cli import main
@@ -19,14 +18,6 @@ from minimim.data.photos import FILE, NAMES, SHA256, pixels
 from minimim.errors import UserError
 
 ASSETS = TOP / "minimim" / "assets"
-
-
-def builder():
-    """The build script as a module."""
-    spec = importlib.util.spec_from_file_location("build_photos", TOP / "scripts" / "build_photos.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(module, monkeypatch, source, root):
@@ -111,7 +102,7 @@ def test_a_method_can_be_trained_on_them_when_the_batch_is_no_larger(tmp_path, c
 
 
 def test_the_script_cuts_the_square_that_it_says_and_refuses_other_files(tmp_path, monkeypatch):
-    module, rng = builder(), np.random.default_rng(0)
+    module, rng = script("build_photos"), np.random.default_rng(0)
     wanted = {}
     for i, (name, (file, _, _)) in enumerate(module.PICTURES.items()):
         file = Path(file).with_suffix(".png").name
@@ -133,5 +124,5 @@ def test_the_bundle_is_what_the_script_makes_of_the_official_pictures(tmp_path, 
     source = os.environ.get("MINIMIM_SKIMAGE")
     if not source:
         pytest.skip("scikit-image's pictures are not on this machine: MINIMIM_SKIMAGE names skimage/data of its wheel")
-    made = build(builder(), monkeypatch, source, tmp_path)
+    made = build(script("build_photos"), monkeypatch, source, tmp_path)
     assert np.abs(made.astype(int) - pixels().astype(int)).max() <= 2  # decoders of JPEG differ by their rounding
