@@ -1,7 +1,7 @@
 """minimim: Masked Image Modeling, step by step. A small library that is read as part of a course.
 
-Every part is imported when it is first asked for: `minimim.data` reads minimim/data, and nothing else does. So the command
-line can say how torch's threads shall wait before torch, which reads this once, is imported (minimim/threads.py).
+Each part is imported when it is first used: `minimim.data` imports minimim/data. So the command line can set how torch's threads
+wait before it imports torch, which reads that setting only once (minimim/threads.py).
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 __version__ = "0.1.0"
 
-SHORT = {  # what most people use, and the part that has it
+SHORT = {  # short name → the part of the library that has it
     "bundled": "checkpoint",
     "load": "train.state",
     "save": "train.state",
@@ -20,7 +20,7 @@ __all__ = ["bundled", "data", "evaluate", "load", "masking", "methods", "patchif
 
 
 def __getattr__(name: str):
-    """A part of the library, or one of the short names. Python asks here for what is not imported yet."""
+    """A part of the library, or what a short name stands for. Python calls this for a name that is not imported yet."""
     if name in SHORT:
         return getattr(import_module(f"minimim.{SHORT[name]}"), name)
     if find_spec(f"minimim.{name}"):

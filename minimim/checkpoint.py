@@ -1,5 +1,8 @@
-"""Checkpoints: one safetensors file, its header a JSON text that says what the tensors are. Written atomically: the
-file on disk is always a whole one, whatever happens to the process, the disk or the power while the next is made."""
+"""Checkpoints: one safetensors file, with a JSON description of its tensors in the header.
+
+A checkpoint is written atomically: the new file takes the old one's place only when it is complete, so a crash, a full disk or a
+power cut leaves a whole file behind.
+"""
 
 import errno
 import json
@@ -22,7 +25,7 @@ CHECKPOINTS = ("mae-scenes",)  # shipped with the library, made by scripts/build
 def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> None:
     """Save tensors and a JSON-able description under a name, replacing what was there only once the new file is whole.
 
-    Raises UserError when the place cannot be written or the disk is full; the old file is then still there.
+    Raises UserError when the file cannot be written or the disk is full; the old file is then still there.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
@@ -36,7 +39,7 @@ def write(path: str | os.PathLike, tensors: dict[str, Tensor], about: dict) -> N
 
 
 def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same, with a copy of each tensor that is another one's memory under a second name: safetensors refuses those."""
+    """The same tensors, with a copy of each one that shares its memory with an earlier one: safetensors refuses shared memory."""
     seen, found = set(), {}
     for name, t in tensors.items():
         place = t.untyped_storage().data_ptr()
@@ -46,7 +49,7 @@ def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
-    """Save bytes under a name, as `write` saves tensors: whole, or not at all."""
+    """Save bytes under a name, as `write` saves tensors: whole, or not at all. Raises UserError as `write` does."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     with writing(path):
@@ -57,7 +60,7 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
 
 @contextmanager
 def writing(path: Path):
-    """Within it, a disk that refuses to write a file is told in one sentence, and what was begun is taken away."""
+    """A context for writing a file, in which an error of the disk becomes a UserError, and the unfinished file is removed."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -72,32 +75,32 @@ def writing(path: Path):
 def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
     """Tensors and description of a checkpoint, from its file or its run's folder.
 
-    Raises UserError when there is none, when it is truncated, or when it is not one of ours. The file is only read.
+    Raises UserError when there is no such file, when it is damaged, or when minimim did not write it.
     """
     with opened(path) as (file, about):
         return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
 
 
 def description(path: str | os.PathLike) -> dict:
-    """As `read`, without the tensors, which stay on the disk."""
+    """The description of a checkpoint alone; the tensors stay on the disk. Raises UserError as `read` does."""
     with opened(path) as (_, about):
         return about
 
 
 @contextmanager
 def opened(path: str | os.PathLike):
-    """Within it, a checkpoint's file and its description; what is wrong with it is told in one sentence."""
+    """A context with a checkpoint's open file and its description. Raises UserError as `read` does."""
     path = find(path)
     try:
         with safe_open(path, framework="pt") as file:
             about = (file.metadata() or {}).get("minimim")
             if about is None:
                 raise UserError(
-                    f"{path} was not written by minimim: give foreign weights as --weights, or read them by minimim.interop.load_file"
+                    f"{path} was not written by minimim: give foreign weights as --weights, or read them with minimim.interop.load_file"
                 )
             yield file, json.loads(about)
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file (foreign weights go by --weights)") from error
+        raise UserError(f"{path} is not a whole checkpoint ({error}): it is damaged, or another kind of file (give foreign weights as --weights)") from error
 
 
 def ours(path: str | os.PathLike) -> bool:
@@ -126,7 +129,7 @@ def pack(prefix: str, state: dict) -> dict[str, Tensor]:
 
 
 def unpack(prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """The way back from `pack`: {number: {name: tensor}}."""
+    """The inverse of `pack`: {number: {name: tensor}}."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith(f"{prefix}."):
@@ -136,7 +139,7 @@ def unpack(prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tenso
 
 
 def bundled(name: str) -> Path:
-    """The file of a bundled checkpoint, for `minimim.load`. Raises UserError for a name that is not there."""
+    """The path of a bundled checkpoint, for `minimim.load`. Raises UserError for an unknown name."""
     if name not in CHECKPOINTS:
         raise unknown("bundled checkpoint", name, CHECKPOINTS)
     return Path(str(files("minimim") / "assets" / f"{name}.safetensors"))

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         command = parse(arguments)
         code = int(command.run() or 0)
-        sys.stdout.flush()  # here a closed pipe or a full disk can still be caught, when Python ends it cannot
+        sys.stdout.flush()  # a closed pipe or a full disk can still be caught here, but not when Python exits
         return code
     except UserError as error:
         print(f"minimim: {error}", file=sys.stderr)
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python prints the rest when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes the rest when it exits
         if error.errno == errno.EPIPE:
             return 141
         print(f"minimim: {error}: free some space, or let the output go elsewhere", file=sys.stderr)
@@ -51,7 +51,7 @@ def printable() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one sentence, as everything here does."""
+    """A parser that raises a UserError, so that a wrong option is reported like every other mistake."""
 
     def error(self, message: str):
         raise UserError(f"{message}; see {self.prog} --help")
@@ -120,7 +120,7 @@ def add_recipe(parser: argparse.ArgumentParser, command, method: str) -> None:
 
 
 def config_type(command) -> type[TrainConfig]:
-    """The dataclass of a command's training: a command that does not say trains by the plain TrainConfig."""
+    """The dataclass of a command's training options: its own `config_type`, or else TrainConfig."""
     return getattr(command, "config_type", TrainConfig)
 
 

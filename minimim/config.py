@@ -28,16 +28,16 @@ class TrainConfig:
     weight_decay_end: float | None = option(None, "weight decay at the end of the run, reached along a cosine (by default the same as at the start)")
     betas: tuple[float, float] = option((0.9, 0.95), "AdamW's decay rates for the averages of the gradient and of its square")
     clip: float = option(0.0, "largest norm of the gradient, above which it is scaled down; 0 does not clip")
-    accumulate: int = option(1, "parts into which a batch is divided when it does not fit")
+    accumulate: int = option(1, "parts into which a batch is divided when it does not fit in memory")
     seed: int = option(0, "random seed, from which everything random in the run follows")
     device: str = option("auto", "auto, cpu, cuda or mps")
     precision: str = option("auto", "auto (bf16 on GPUs that have it, else fp32), fp32 or bf16")
     compile: bool = option(False, "torch.compile the encoder and the decoder")
     workers: int = option(2, "processes that read images, for data that does not fit in memory")
     save_every: float = option(120.0, "seconds between checkpoints")
-    max_minutes: float = option(0.0, "save and stop after this time, to be resumed later; 0 goes on to the end")
+    max_minutes: float = option(0.0, "minutes after which the run is saved and stopped, to be resumed later; 0 sets no limit")
     log_every: int = option(20, "steps between lines of metrics.jsonl")
-    probe_every: float = option(0.0, "epochs between measurements of the encoder (k-NN and effective rank); 0 measures never")
+    probe_every: float = option(0.0, "epochs between measurements of the encoder (k-NN and effective rank); 0 never measures")
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "lr", "accumulate", "log_every"):
@@ -52,6 +52,6 @@ class TrainConfig:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UserError(f"betas are two numbers from 0 to below 1, not {' '.join(map(str, self.betas))}")
         if not 0 <= self.warmup < 1:
-            raise UserError(f"warmup is a part of the run, from 0 to below 1, not {self.warmup}")
+            raise UserError(f"warmup is a fraction of the run, from 0 to below 1, not {self.warmup}")
         if self.precision not in ("auto", "fp32", "bf16"):
             raise unknown("precision", self.precision, ["auto", "fp32", "bf16"])

@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class StepGenerator(torch.Generator):
-    """A `torch.Generator` for one step, seeded by (seed, step), that knows which rows of the batch are ours.
+    """A `torch.Generator` for one step, seeded by (seed, step), that knows which rows of the batch belong to this process.
 
-    total: rows of the global batch; rows: the slice of them that this process works on. A draw whose first size is
-    the number of our rows is made for the global batch and cut.
+    total: rows of the global batch; rows: the slice of them that this process works on. A draw with a row for each sample,
+    such as `uniform`, is made for the global batch and then cut to these rows.
     """
 
     def __new__(cls, device="cpu", **_):
@@ -24,7 +24,7 @@ class StepGenerator(torch.Generator):
 
 
 def mix(*numbers: int) -> int:
-    """One 63-bit seed from several whole numbers: neighbours in, strangers out (the splitmix64 finaliser)."""
+    """One 63-bit seed from several whole numbers: similar numbers give unrelated seeds (the splitmix64 finaliser)."""
     state = 0
     for number in numbers:
         state = (state + int(number) + 0x9E3779B97F4A7C15) % 2**64

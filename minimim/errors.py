@@ -9,7 +9,7 @@ class UserError(ValueError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not there, with the nearest name that is.
+    """The error for an unknown name, with the nearest known one.
 
     >>> print(unknown("method", "mea", ["mae", "simmim"]))
     unknown method 'mea': did you mean 'mae'? Known: mae, simmim

@@ -1,7 +1,7 @@
-"""The hole-filler: how much of a hidden patch its neighbours give away, and the baseline for every method that predicts pixels.
+"""The hole-filler: a linear prediction of hidden patches from their neighbours, the baseline for every method that predicts pixels.
 
-It knows nothing of garments. It reads the four patches around the hole and the mean of all visible patches of the image, so what a
-method fills in better than this needs more than these five.
+It reads the four patches around a hidden one and the mean of the image's visible patches. A method whose error is lower uses more
+than a linear map of these five.
 """
 
 import torch
@@ -43,8 +43,8 @@ class HoleFiller:
     guess = x̄ + [up | down | left | right | x̄ | 1] · W, where x̄ is the mean of the image's visible patches. A neighbour
     that is hidden or outside counts as zeros, and the four flags say which are absent: each of the 16 cases has a W.
 
-    patch_size: P, the side of a patch in pixels. ridge: how strongly W is drawn to zero, that is, the guess to x̄; a case
-    that the fit never met stays there.
+    patch_size: P, the side of a patch in pixels. ridge: the L2 penalty on W, which draws the guess towards x̄; in a case
+    that the fit never met, the guess is x̄.
     """
 
     def __init__(self, patch_size: int, ridge: float = 10.0):
@@ -53,7 +53,7 @@ class HoleFiller:
     def fit(self, images: Tensor, masking, generator: torch.Generator | None = None) -> "HoleFiller":
         """Learn W by least squares, in closed form, from images (B, C, H, W) under one draw of their masks.
 
-        images: uint8, or normalised floats. masking: the masking that the guesses will be asked under.
+        images: uint8, or normalised floats. masking: the one under which `fill` will be used.
         """
         grid = grid_of(*images.shape[-2:], self.patch_size)
         patches = patchify(normalize(images), self.patch_size)  # (B, N, T)
@@ -87,7 +87,7 @@ class HoleFiller:
         return filled
 
     def inputs(self, patches: Tensor, mask: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """What the map reads, (B, N, 5T+1), and each patch's case, (B, N), 0 (none is there) to 15 (all four are)."""
+        """What the linear map reads, (B, N, 5T+1), and each patch's case, (B, N), 0 (none is there) to 15 (all four are)."""
         around, there = neighbours(patches, mask, grid)
         mean = visible_mean(patches, mask).expand_as(patches)
         inputs = torch.cat([around.flatten(2), mean, torch.ones_like(mean[..., :1])], dim=2)  # (B, N, 5T+1)

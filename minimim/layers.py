@@ -1,4 +1,4 @@
-"""The transformer block that encoders and decoders share, with timm's names so that weights travel.
+"""The transformer block that encoders and decoders share, with timm's names, so that weights can be exchanged.
 
 x = x + attention(norm(x)); x = x + mlp(norm(x)): the pre-norm block of ViT (Dosovitskiy et al., arXiv 2010.11929).
 """
@@ -11,10 +11,10 @@ PLAIN_UP_TO = 32  # tokens: on a CPU the fused kernel is slower than the plain p
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, softmax(q kᵀ / √d) v with d = D / heads, by the faster of two ways that agree but for rounding.
+    """Multi-head self-attention, softmax(q kᵀ / √d) v with d = D / heads (Vaswani et al., arXiv 1706.03762).
 
-    That is torch's fused kernel, which never forms the (T, T) map; but on a CPU up to PLAIN_UP_TO tokens, and there in bf16
-    always, it is the plain products.
+    It takes the faster of two ways, whose results differ by rounding alone: torch's fused kernel, which never forms the (T, T) map;
+    or the plain products, on a CPU for up to PLAIN_UP_TO tokens, and in bf16 for any number of them.
     """
 
     def __init__(self, dim: int, heads: int):
@@ -44,7 +44,7 @@ class Attention(nn.Module):
 
 
 def attention_map(q: Tensor, k: Tensor) -> Tensor:
-    """softmax(q kᵀ / √d): how much each token takes from each, (B, heads, T, d) twice → (B, heads, T, T)."""
+    """The attention weights softmax(q kᵀ / √d), whose rows sum to 1: (B, heads, T, d) twice → (B, heads, T, T)."""
     return (q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)).softmax(dim=-1)
 
 
@@ -94,8 +94,8 @@ class Block(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """The official MAE's start, for `module.apply`: Xavier-uniform linear maps (a patch embedding counts as one), zero
-    biases; norms keep torch's own start, ones and zeros."""
+    """Initialise one module as the official MAE does, for `module.apply`: Xavier-uniform linear maps (a patch embedding counts as one), zero
+    biases; norms keep torch's initial ones and zeros."""
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(module.weight.flatten(1))
         if module.bias is not None:

@@ -9,8 +9,8 @@ from minimim.processes import gathered
 class BatchNorm(nn.Module):
     """Normalise each feature by its mean and variance over all rows of the batch: (…, D) → (…, D), features last.
 
-    Unlike torch's, the statistics are those of all processes together, so two compute what one does, on a CPU too. In eval
-    mode it uses the running statistics. `active`, (…) bool, names the rows that count; the others become 0 (SparK).
+    Unlike torch's, the statistics are those of all processes together, so two processes compute what one does, also on a CPU. In eval
+    mode it uses the running statistics. `active`, (…) bool, names the rows that count; the others become 0 (as SparK needs, arXiv 2301.03580).
     whole_batch: a batch cut into parts has other statistics, so accumulation is refused.
     """
 

@@ -1,4 +1,4 @@
-"""Where rounding matters more than speed."""
+"""Full precision, for what rounding would spoil."""
 
 from contextlib import nullcontext
 
@@ -6,5 +6,5 @@ import torch
 
 
 def full_precision(device: str):
-    """Within it, nothing is computed in half precision; the meta device, which computes nothing, knows no precision."""
+    """A context without autocast, so that nothing is computed in half precision; no effect on a device without autocast, such as meta."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()

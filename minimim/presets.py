@@ -1,4 +1,4 @@
-"""Named runs: a recipe with its data, its sizes and its schedules, for pretraining and for what comes after it."""
+"""Named runs: a recipe with its data, its sizes and its schedules, for pretraining, linear probe and fine-tuning."""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,9 +14,11 @@ STAGES = ("pretrain", "probe", "finetune")
 
 @dataclass(frozen=True)
 class Needs:
-    """What a stage asks of a device. memory: GiB; minutes: by kind of device; measured: seen, or else an estimate: the
-    operations of all steps at a part of an H100's bf16 rate (5 % for ViT-T, 15 % for ViT-S, 40 % for ViT-B, with data that
-    keeps up), a quarter of that on a 24 GiB consumer card; and the activations that the whole batch keeps in bf16."""
+    """What a stage needs. memory: GiB; minutes: by kind of device; measured: whether a run has shown both.
+
+    Otherwise they are estimates. Minutes: the operations of all steps at a fraction of an H100's bf16 rate (5 % for ViT-T, 15 % for
+    ViT-S, 40 % for ViT-B, where data is read fast enough), four times as many on a 24 GiB consumer card. Memory: the activations
+    that the whole batch keeps in bf16."""
 
     memory: float
     minutes: dict[str, float]
@@ -25,9 +27,10 @@ class Needs:
 
 @dataclass(frozen=True)
 class Preset:
-    """about: one line for people. options: what the recipe is told besides its sizes. train, probe, finetune: how each stage
-    is trained; probe is the official protocol, the cached one needs no settings. split: what is pretrained on. read_size: side
-    at which training images are read, where that is more than image_size. needs: by stage. expected: by stage, in words."""
+    """One named run. about: a line that describes it. options: of the recipe, besides its sizes. train, probe, finetune: how each
+    stage is trained; probe is for the official protocol, since the cached one needs no settings. split: of the data, to pretrain on.
+    image_size, patch_size: pixels a side. read_size: the side at which training images are read, where that is more than
+    image_size. needs: by stage. expected: accuracies by stage, in words."""
 
     about: str
     method: str
@@ -171,9 +174,9 @@ PRESETS = {
 
 
 def preset(name: str, fast: bool = False) -> Preset:
-    """A preset by name, or what is left of it when a CPU is to have it done in about a minute a stage.
+    """A preset by name. fast: a small version of it, of which a CPU does each stage in about a minute.
 
-    Raises UserError for one that is not there.
+    Raises UserError for an unknown name.
     """
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
@@ -181,7 +184,7 @@ def preset(name: str, fast: bool = False) -> Preset:
 
 
 def shortened(base: Preset) -> Preset:
-    """The same method and the same machinery on 2,000 images of 8×8 patches, with the smallest encoder and a few epochs.
+    """The same method and the same code on 2,000 images of at most 8×8 patches, with the smallest encoder and a few epochs.
     Where its data is not on this machine, the scenes take its place."""
     here = available(base.data, base.split)
     few = {"batch_size": 64, "compile": False, "workers": 0, "save_every": 120.0, "warmup": 0.1}
@@ -195,7 +198,7 @@ def shortened(base: Preset) -> Preset:
         read_size=None,
         count=2000,
         train=replace(base.train, epochs=10, lr=8e-3, **few),
-        probe=replace(base.probe, epochs=5, crop=1.0, lr=25.6, **few),  # 6.4 at its height, as OfficialConfig says
+        probe=replace(base.probe, epochs=5, crop=1.0, lr=25.6, **few),  # at most 6.4 in a step, as OfficialConfig says
         finetune=replace(base.finetune, epochs=3, crop=1.0, lr=4e-3, mixup=0.0, cutmix=0.0, **few),
         needs={},
         expected={},
@@ -203,7 +206,7 @@ def shortened(base: Preset) -> Preset:
 
 
 def images_of(base: Preset, split: str, *, crops: bool = False) -> Images | OnDisk:
-    """The images that a preset is pretrained on ("pretrain"), or labelled ones to learn from ("train") and to judge by ("test").
+    """The images that a preset is pretrained on ("pretrain"), or labelled ones to train on ("train") and to test on ("test").
 
     crops: whether training will cut random crops from them: then they come at read_size. Raises UserError for data that
     cannot be had.

@@ -21,7 +21,7 @@ def world() -> int:
 
 
 def summed(x: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, without gradient; the tensor itself when there is one."""
+    """The sum of a tensor over all processes, without gradient; the tensor itself when there is only one process."""
     if together():
         x = x.clone()
         dist.all_reduce(x)
@@ -29,19 +29,21 @@ def summed(x: Tensor) -> Tensor:
 
 
 def gathered(x: Tensor) -> Tensor:
-    """The rows of all processes in the order of the processes, (b, …) → (B, …), with gradient: a loss of the whole batch, made of
-    these on every process, gives each row the gradient that it has on one. Rows may differ in number by process."""
+    """The rows of all processes in the order of the processes, (b, …) → (B, …), with gradient.
+
+    When every process computes a loss of the whole batch from these, and gradients are averaged over processes, the step is that of a
+    single process. Processes may have different numbers of rows."""
     return Gather.apply(x) if together() else x
 
 
 class Gather(torch.autograd.Function):
-    """All rows forward; backward each process's own, of the gradients that all processes have for them."""
+    """Forward, the rows of all processes; backward, the sum over all processes of the gradients of this process's rows."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         counts = summed(torch.nn.functional.one_hot(torch.tensor(rank(), device=x.device), world()) * len(x)).tolist()
         ctx.own = slice(sum(counts[: rank()]), sum(counts[: rank() + 1]))
-        padded = x.new_zeros(max(counts), *x.shape[1:])  # every process sends as many
+        padded = x.new_zeros(max(counts), *x.shape[1:])  # all processes must send the same number of rows
         padded[: len(x)] = x
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)

@@ -6,7 +6,7 @@ import subprocess
 
 
 def typed(*words) -> str:
-    """Words as they are typed at a prompt of this system: those with blanks, quotes and the like are quoted, a tilde too.
+    """Words as one command line for this system's shell; those with blanks, quotes, a tilde and the like are quoted.
 
     >>> typed("minimim", "probe", "--data", "folder:my pics")
     "minimim probe --data 'folder:my pics'"

@@ -9,13 +9,13 @@ cut short here, and then the thread sleeps; benchmarks/waiting.py has what that 
 import os
 
 COUNT = "2000"  # how often a thread asks before it sleeps; left alone, the OpenMP library of GCC asks 300,000 times
-OWN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # by which a person says it otherwise
+OWN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # environment variables by which a user chooses otherwise
 
 
 def wait_patiently() -> None:
-    """Say so to the OpenMP library that torch uses on Linux, and to the processes that this one starts.
+    """Set COUNT for the OpenMP library that torch uses on Linux, here and in the processes that this one starts.
 
-    It reads the environment once, when torch is imported: call this before. A person's own setting stays.
+    The library reads the environment once, when torch is imported, so call this before. A user's own setting is left as it is.
     """
     if not any(name in os.environ for name in OWN):
         os.environ["GOMP_SPINCOUNT"] = COUNT
