@@ -1,8 +1,8 @@
-"""Images to patches and back, patch embedding, and the positions that go with them.
+"""Images to patches and back, patch embedding, and position embeddings.
 
 A patch is a P×P square of the image, read row by row, its channels last: the `(p q c)` layout of the official MAE
-(He et al., arXiv 2111.06377). Positions are the official MAE's fixed 2-D sine-cosine table: the first half of a row
-encodes the column, the second half the row. Other codes lay both out differently, so neither may be mixed with theirs.
+(He et al., arXiv 2111.06377). Positions are the official MAE's fixed 2-D sine-cosine table: the first half of a row of the
+table encodes the patch's column, the second half its row. Other codebases order both differently, so do not mix them with these.
 """
 
 import torch
@@ -15,7 +15,7 @@ from minimim.errors import UserError
 
 
 def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
-    """(rows, cols) of patches in an image of height × width pixels. Raises UserError when a side does not divide."""
+    """(rows, cols) of patches in an image of height × width pixels. Raises UserError if the patch size does not divide both sides."""
     if height % patch_size or width % patch_size:
         raise UserError(
             f"an image of {height}×{width} pixels cannot be cut into patches of {patch_size}: "
@@ -25,7 +25,7 @@ def grid_of(height: int, width: int, patch_size: int) -> tuple[int, int]:
 
 
 def grid_like(home: tuple[int, int], patches: int) -> tuple[int, int]:
-    """(rows, cols) of so many patches, in a picture of the shape of one whose grid is `home`."""
+    """(rows, cols) of an image with this many patches and the same aspect ratio as an image whose grid is `home`."""
     cols = max(1, round((patches * home[1] / home[0]) ** 0.5))
     return patches // cols, cols
 
@@ -33,7 +33,7 @@ def grid_like(home: tuple[int, int], patches: int) -> tuple[int, int]:
 def patchify(images: Tensor, patch_size: int) -> Tensor:
     """Cut images into patches: (B, C, H, W) → (B, N, P·P·C), patches row by row, pixels in (p q c) order.
 
-    Raises UserError when the patch does not divide a side.
+    Raises UserError if the patch size does not divide both sides.
     """
     grid_of(*images.shape[-2:], patch_size)
     return rearrange(images, "b c (r p) (s q) -> b (r s) (p q c)", p=patch_size, q=patch_size)
@@ -42,7 +42,7 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
 def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tensor:
     """Put patches together again, the exact inverse of `patchify`: (B, N, P·P·C) → (B, C, H, W).
 
-    grid: (rows, cols), with rows · cols = N. Raises UserError when the numbers do not fit.
+    grid: (rows, cols), with rows · cols = N. Raises UserError if the patches do not fill the grid.
     """
     rows, cols = grid
     if patches.shape[1] != rows * cols or patches.shape[2] % patch_size**2:
@@ -54,20 +54,20 @@ def unpatchify(patches: Tensor, patch_size: int, grid: tuple[int, int]) -> Tenso
 
 
 def take(tokens: Tensor, ids: Tensor) -> Tensor:
-    """The tokens at the given places, each sample its own: (B, N, D), ids (B, K) → (B, K, D)."""
+    """Select the tokens at the given places, different ones in each sample: (B, N, D), ids (B, K) → (B, K, D)."""
     return tokens.gather(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def put(tokens: Tensor, ids: Tensor, patches: int) -> Tensor:
-    """Tokens back at the given places, each sample its own, and zeros elsewhere: (B, K, D), ids (B, K) → (B, N, D), N = patches."""
+    """Write tokens to the given places of each sample, with zeros elsewhere: (B, K, D), ids (B, K) → (B, N, D), N = patches."""
     empty = tokens.new_zeros(tokens.shape[0], patches, tokens.shape[-1])  # (B, N, D)
     return empty.scatter(1, ids.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]), tokens)
 
 
 class PatchEmbed(nn.Module):
-    """A linear map on patches, kept as the weights of a convolution with stride P, the layout that every code shares.
+    """A linear map on patches, stored as the weights of a convolution with stride P, the layout that all codebases share.
 
-    Only the patches named by `ids` are embedded: a masked autoencoder never pays for the ones it hides.
+    Only the patches in `ids` are embedded, so a masked autoencoder spends no computation on hidden patches.
     """
 
     def __init__(self, patch_size: int, channels: int, dim: int):
@@ -76,9 +76,9 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(channels, dim, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, images: Tensor, ids: Tensor | None = None) -> Tensor:
-        """Normalised images (B, C, H, W) → tokens (B, N, D), or (B, K, D) of the patches ids (B, K).
+        """Normalised images (B, C, H, W) → tokens (B, N, D), or (B, K, D) for the patches ids (B, K).
 
-        Raises UserError for images of another precision, shape or number of channels than this was built for.
+        Raises UserError for images whose precision, shape or number of channels is not the one this was built for.
         """
         check_pixels(images, self.proj.weight.dtype)
         if images.dim() != 4:
@@ -97,7 +97,7 @@ def sincos_positions(dim: int, grid: tuple[int, int]) -> Tensor:
     """Fixed 2-D sine-cosine positions in the official MAE's layout: (N, D), float32, rows in reading order.
 
     Each row is [sin(col·w) | cos(col·w) | sin(row·w) | cos(row·w)] with w_i = 10000^(-i / (D/4)): the column comes
-    first, as in the official code. Raises UserError when dim is not a multiple of 4.
+    first, as in the official code. Raises UserError if dim is not a multiple of 4.
     """
     if dim % 4:
         raise UserError(f"2-D sine-cosine positions need a width that is a multiple of 4, not {dim}")
@@ -108,7 +108,7 @@ def sincos_positions(dim: int, grid: tuple[int, int]) -> Tensor:
 
 
 def resize_positions(positions: Tensor, grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
-    """Positions (N, D) of one grid, interpolated (bicubic) to another: (N', D). The same grid is returned untouched."""
+    """Positions (N, D) of one grid, interpolated (bicubic) to another: (N', D). If the grids are equal, they are returned unchanged."""
     if tuple(grid) == tuple(new_grid):
         return positions
     table = rearrange(positions, "(r s) d -> 1 d r s", r=grid[0])  # (1, D, rows, cols)

@@ -1,6 +1,8 @@
-"""Every answer to "what is hidden": modules with one call, (inputs, grid, guide, progress, noise, generator, view) → [Mask].
+"""What is hidden: masking modules, all called as (inputs, grid, guide, progress, noise, generator, view) → [Mask].
 
-guide: what a teacher makes of the same crop, or None. view: the number of the student view."""
+inputs: the student view, {"image": (B, C, H, W), …}. grid: (rows, cols) of its patches. guide: the teacher's output for the same crop
+(`Seen`), or None. progress: the fraction of the run that is over. noise: random numbers to use instead of a draw from the generator.
+view: the number of the student view."""
 
 from minimim.masking.asked import PartlyAskedMasking
 from minimim.masking.block import BlockMasking

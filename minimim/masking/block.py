@@ -8,19 +8,20 @@ from torch import Tensor, nn
 from minimim.draws import uniform
 from minimim.masking.mask import Mask, check_ratio, visible_count
 
-RECTANGLES = 32  # drawn at once for each sample; far more than it takes
+RECTANGLES = 32  # drawn at once for each sample; far more than are needed
 
 
 class BlockMasking(nn.Module):
     """Hide random rectangles until the ratio is reached, then trim the last one to the exact count.
 
-    ratio: a number, the same for each sample; or (low, high), drawn for each sample (iBOT).
-    chance: the part of the samples that is masked at all; the others hide nothing (iBOT: a half).
+    ratio: the fraction of the patches that is hidden, the same in each sample; or (low, high), drawn for each sample (iBOT).
+    chance: the probability that a sample is masked; the others hide nothing (iBOT, arXiv 2111.07832: one half).
     smallest: patches in the smallest rectangle, by default 16 of 196 as in BEiT, in proportion for other grids.
-    aspect: the flattest rectangle, height to width, from aspect to 1/aspect (BEiT: 0.3).
+    aspect: the ratio of height to width lies between aspect and 1/aspect (BEiT: 0.3).
+    Raises UserError for a ratio that is not between 0 and 1.
 
-    BEiT draws rectangle after rectangle in a Python loop and may end a few patches off; here they are drawn all at
-    once, and every sample ends exact.
+    BEiT draws one rectangle after another in a Python loop and may end a few patches short; here all are drawn at once, and every
+    sample hides the exact number.
     """
 
     def __init__(self, ratio: float | tuple[float, float] = 0.4, chance=1.0, smallest: int | None = None, aspect=0.3):
@@ -48,7 +49,7 @@ class BlockMasking(nn.Module):
         return [Mask(rank < count, visible=visible)]
 
     def counts(self, patches: int, choice: Tensor) -> tuple[Tensor, int | None]:
-        """How many patches each sample hides, (B, 1), and how many all of them keep, if that is one number."""
+        """How many patches each sample hides, (B, 1), and how many stay visible if that is the same in all samples, else None."""
         chosen = choice[:, 1:] < self.chance  # (B, 1)
         if not isinstance(self.ratio, tuple):
             visible = visible_count(patches, self.ratio)
@@ -58,7 +59,7 @@ class BlockMasking(nn.Module):
         return chosen * (ratio * patches).long().clamp(1, patches - 1), None
 
     def first_cover(self, draw: Tensor, grid: tuple[int, int]) -> Tensor:
-        """For each patch, the number of the first rectangle that covers it: draw (B, R, 4) → (B, N)."""
+        """For each patch, the index of the first rectangle that covers it, R if none does: draw (B, R, 4) in [0, 1) → (B, N)."""
         rows, cols = grid
         patches = rows * cols
         smallest = self.smallest or max(1, round(patches * 16 / 196))

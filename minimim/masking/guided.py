@@ -1,4 +1,4 @@
-"""Masks that look: a teacher, which has seen the whole image, says what is worth hiding."""
+"""Guided masks: a teacher that sees the whole image determines which patches are hidden."""
 
 from torch import Tensor, nn
 
@@ -10,10 +10,11 @@ KINDS = ("high", "low", "hint")
 
 
 class HardestMasking(nn.Module):
-    """Hide what the teacher expects to be hardest, more and more of it (HPM, arXiv 2304.05919).
+    """Hide the patches that the teacher predicts to be hardest, a growing number of them (HPM, arXiv 2304.05919).
 
-    Of the hidden patches, a part that grows from 0 to `hardest` over the run is the teacher's choice, the rest random:
-    easy to hard. The guide's "difficulty" stream, (B, N, 1), is the teacher's forecast of the loss of each patch.
+    ratio: the fraction of the patches that is hidden. hardest: the fraction of the hidden patches that are the teacher's hardest at the
+    end of the run; it grows from 0, and the other hidden patches are random. The guide's "difficulty" stream, (B, N, 1), is the
+    teacher's prediction of the loss of each patch. Raises UserError for a ratio that is not between 0 and 1.
     """
 
     def __init__(self, ratio: float = 0.75, hardest: float = 0.5):
@@ -22,7 +23,7 @@ class HardestMasking(nn.Module):
         self.ratio, self.hardest = ratio, hardest
 
     def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch. noise: (B, N) in [0, 1), for the random rest."""
+        """One Mask for a batch. noise: (B, N) in [0, 1), for the patches that are hidden at random."""
         difficulty = guide.streams["difficulty"].squeeze(-1)  # (B, N)
         visible = visible_count(difficulty.shape[1], self.ratio)
         if noise is None:
@@ -33,14 +34,16 @@ class HardestMasking(nn.Module):
 
 
 class AttentionMasking(nn.Module):
-    """Hide what the teacher's CLS token attends to most (AttMask, arXiv 2203.12719).
+    """Hide the patches to which the teacher's CLS token attends most (AttMask, arXiv 2203.12719).
 
-    ratio: (low, high), drawn once for the whole batch. chance: the part of the samples that is masked at all. kind: "high" hides the
-    most attended patches; "hint" too, but shows a few of the very first again; "low" hides the least attended, which is worse.
-    hint: how many those first are, as a part of all; of them a part is shown again, drawn from `ratio` once more.
+    ratio: (low, high), drawn once for the whole batch. chance: the probability that a sample is masked. kind: "high" hides the most
+    attended patches; "hint" does so, too, but shows a few of the most attended ones again; "low" hides the least attended ones, the
+    paper's negative control. hint: the fraction of all patches from which hints are chosen, the most attended ones; the fraction of
+    these that is shown is a second draw from `ratio`.
 
-    The attention is that of the teacher's last block on the whole crop, CLS to patches, its mean over the heads.
-    Differs: the official code draws the ratio once for all views of a batch, here each view has its own.
+    The attention is that of the teacher's last block on the whole crop, from CLS to the patches, averaged over the heads.
+    Raises UserError for an unknown kind, and for ratios that are not between 0 and 1.
+    Differs: the official code draws the ratio once for all views of a batch; here each view has its own.
     """
 
     want = ("attention",)
@@ -55,10 +58,10 @@ class AttentionMasking(nn.Module):
         self.ratio, self.kind, self.chance, self.hint = tuple(ratio), kind, chance, hint
 
     def forward(self, inputs, grid, guide, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch. noise: (B, 3 + N) in [0, 1): the first two of the first sample are the batch's ratios, then each
-        sample's chance, then which patches are hints.
+        """One Mask for a batch. noise: (B, 3 + N) in [0, 1): the first two numbers of the first sample decide the ratios of the batch, the
+        third whether a sample is masked, the others which patches are hints.
 
-        Raises UserError where there is no teacher, or none with a CLS token.
+        Raises UserError if there is no teacher, or no CLS token in it.
         """
         attention = cls_attention(guide, grid).mean(dim=1)  # (B, N)
         batch, patches = attention.shape
@@ -78,7 +81,8 @@ class AttentionMasking(nn.Module):
 
 
 def cls_attention(guide, grid: tuple[int, int]) -> Tensor:
-    """How much each head of a teacher's CLS attends to each patch, (B, heads, N). Raises UserError where nothing can say so."""
+    """The attention weights from a teacher's CLS token to each patch, (B, heads, N). Raises UserError if there is no teacher, or it has
+    no such attention map."""
     if guide is None:
         raise UserError("a mask by attention needs a teacher that sees the same crop: give the method a Teacher")
     attention = guide.encoded.attention  # (B, heads, T, T)

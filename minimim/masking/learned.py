@@ -1,4 +1,4 @@
-"""A mask that is learnt: a network hides what makes the encoder's task hard, and the encoder learns all the same."""
+"""A learned mask: a network is trained to hide what makes the encoder's loss large, while the encoder minimises that loss."""
 
 import math
 
@@ -14,29 +14,30 @@ NARROWEST = 4  # pixels along the shorter side of the coarsest map
 
 
 class AdversarialMasking(nn.Module):
-    """Several soft masks of each image, painted by a U-Net that learns to make the loss large (ADIOS, arXiv 2201.13100).
+    """Several soft masks for each image, from a U-Net that is trained to make the loss large (ADIOS, arXiv 2201.13100).
 
-    From the second student view on; the first one stays whole. For each pixel the masks sum to one, so that together they share out
-    the image, and each one's view is the image times 1 − mask: what is hidden becomes 0, the mean of normalised images. The U-Net is
-    a player of its own, with `lr_scale` on the learning rate. Gradient from the loss is turned about on its way to it, so that one
-    backward teaches both players.
-    masks: how many. alpha: how much the penalty counts, 1 / sin(π · area) of each mask, which is least at a half of the image and
-    forbids masks that hide nothing or everything; it is not turned about. Added for each mask, so all of them are summed.
-    Mask.hidden says in which patches each mask is the strongest one; nothing is left out or replaced there.
+    Student view 0 stays whole; all other views are masked. At each pixel the masks sum to one. The encoder sees the image times
+    1 − mask, once for each mask, so hidden pixels become 0, the mean of normalised images. The U-Net is trained with a learning rate
+    of its own, `lr_scale` times the method's. The sign of the loss's gradient is reversed before it reaches the U-Net, so that one
+    backward pass trains both networks.
+    masks: how many. alpha: the weight of the penalty, 1 / sin(π · area) of each mask, which is smallest at half of the image and very
+    large for masks that hide nothing or everything; its gradient is not reversed. The penalties of all masks are summed.
+    Mask.hidden marks the patches in which each mask is the strongest one; no patch is dropped or replaced there.
     Raises UserError for fewer than two masks.
-    Differs: players move at once from one forward, not in turns; 1e-4 and not 1e-10 is added to the sine, so that a gradient of an
-    empty mask stays finite.
+    Differs: both networks are updated after one forward pass, not in turns; 1e-4 instead of 1e-10 is added to the sine, so that the
+    gradient of an empty mask stays finite.
     """
 
     def __init__(self, image_size: tuple[int, int], channels: int = 3, *, masks: int = 4, alpha: float = 0.391, width=16, lr_scale=1.0):
         super().__init__()
         if masks < 2:
-            raise UserError(f"masks that share out an image are two or more, not {masks}")
+            raise UserError(f"the masks of an image sum to one, so there must be two or more, not {masks}")
         self.masks, self.alpha, self.lr_scale = masks, alpha, lr_scale
         self.painter = UNet(image_size, channels, masks, width)
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """Nothing hidden from view 0; for any other, one Mask for each of the masks, with `inputs` and `penalty`. Draws nothing."""
+        """A Mask that hides nothing for view 0; for any other view one Mask for each of the masks, with `inputs` and `penalty`. Nothing is
+        random here."""
         image = inputs["image"]
         patches = grid[0] * grid[1]
         if view == 0:
@@ -51,15 +52,15 @@ class AdversarialMasking(nn.Module):
 
 
 def area_penalty(soft: Tensor) -> Tensor:
-    """1 / sin(π · area) of one soft mask (B, H, W), where area is the part of the image that it hides: mean over the images of all
-    processes, a scalar; 1 at a half, very large at nothing and at everything."""
+    """The mean of 1 / sin(π · area) over the images of all processes, where area is the fraction of the image that a soft mask (B, H, W)
+    hides: a scalar, 1 if every area is one half, very large if areas are near 0 or 1."""
     area = soft.mean(dim=(1, 2))  # (B,)
     penalty = 1 / ((math.pi * area).sin().clamp(min=0) + 1e-4)
     return penalty.sum() * world() / summed(penalty.new_full((), len(penalty)))
 
 
 class Reversed(torch.autograd.Function):
-    """The tensor itself forward; its gradient with the other sign backward (Ganin and Lempitsky, arXiv 1409.7495)."""
+    """The identity in the forward pass; the gradient with the opposite sign in the backward pass (Ganin and Lempitsky, arXiv 1409.7495)."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -71,11 +72,11 @@ class Reversed(torch.autograd.Function):
 
 
 class UNet(nn.Module):
-    """A small U-Net, (B, C, H, W) → (B, out, H, W): convolutions on ever coarser maps, an MLP over the coarsest as a whole, and the
-    way back, where each map is seen beside the one of its size.
+    """A small U-Net, (B, C, H, W) → (B, out, H, W): convolutions on ever coarser maps, an MLP on the whole coarsest map, and convolutions
+    on ever finer maps, each concatenated with the earlier map of its size.
 
-    width: features of the finest map, twice as many on all others. Images of another size than image_size are pooled to its coarsest
-    map before the MLP. As in ADIOS maps are halved down to 4 pixels (7 of 224).
+    image_size: (H, W) in pixels. width: features of the finest map; all other maps have twice as many. For images of another size the
+    coarsest map is pooled to the size that the MLP takes. As in ADIOS, maps are halved down to a side of 4 pixels (7 for images of 224).
     """
 
     def __init__(self, image_size: tuple[int, int], channels: int, out: int, width: int = 16):

@@ -1,4 +1,4 @@
-"""Masks over several modalities in one row: image patches, then those of depth and segmentation, or the words of a caption."""
+"""Masks over several modalities in one sequence: image patches, then those of depth and segmentation, or the words of a caption."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,12 @@ from minimim.masking.mask import Mask, check_ratio, visible_count
 
 
 class SharedBudget(nn.Module):
-    """Keep the same number of tokens of each sample, shared out among its modalities at random (MultiMAE, arXiv 2204.01678).
+    """Keep the same number of tokens in each sample, divided among its modalities at random (MultiMAE, arXiv 2204.01678).
 
-    streams: names of the modalities, in the order of the row. ratio: the part of the whole row that is hidden, 490 of 588 in the paper.
-    Shares are drawn from a Dirichlet distribution of ones, each mix as likely as any other, and rounded to whole tokens; what the
-    rounding adds or takes falls on tokens at random. So a sample may show one modality alone.
+    streams: names of the modalities, in the order of the sequence. ratio: the fraction of the whole sequence that is hidden, 490 of 588
+    tokens in the paper. The fractions of the modalities are drawn from a symmetric Dirichlet distribution with parameter 1 (uniform over
+    all divisions) and rounded to whole tokens; random tokens are added or removed so that the total is exact. A sample may show a single
+    modality. Raises UserError for a ratio that is not between 0 and 1.
     """
 
     uneven = True  # samples hide different numbers of tokens of each modality
@@ -27,9 +28,9 @@ class SharedBudget(nn.Module):
         self.streams, self.ratio = tuple(streams), ratio
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch, over the whole row of T tokens. noise: (B, S + T) in [0, 1), one for each stream and each token.
+        """One Mask for a batch, over the whole sequence of T tokens. noise: (B, S + T) in [0, 1), one for each stream and each token.
 
-        Raises UserError where a stream is missing.
+        Raises UserError if a stream is missing.
         """
         spans = spans_of(inputs, grid, self.streams)
         total, image = length_of(spans), inputs["image"]
@@ -43,7 +44,7 @@ class SharedBudget(nn.Module):
 
 
 class EachRatio(nn.Module):
-    """Hide the same part of each modality (M3AE, arXiv 2205.14204). streams: in the order of the row."""
+    """Hide the same fraction of each modality (M3AE, arXiv 2205.14204). streams: names of the modalities, in the order of the sequence."""
 
     uneven = True  # captions differ in how many of their hidden places hold a word
 
@@ -53,7 +54,7 @@ class EachRatio(nn.Module):
         self.streams, self.ratio = tuple(streams), ratio
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch, over the whole row of T tokens. noise: (B, T) in [0, 1). Raises UserError where a stream is missing."""
+        """One Mask for a batch, over the whole sequence of T tokens. noise: (B, T) in [0, 1). Raises UserError if a stream is missing."""
         spans = spans_of(inputs, grid, self.streams)
         image = inputs["image"]
         if noise is None:
@@ -64,9 +65,9 @@ class EachRatio(nn.Module):
 
 
 def spans_of(inputs: Inputs, grid: tuple[int, int], streams: tuple[str, ...]) -> dict[str, slice]:
-    """Which places of the row belong to each stream: as many as patches for a picture or a map, one a word for a caption.
+    """Which places of the sequence belong to each stream: one for each patch of an image or a map, one for each word of a caption.
 
-    Raises UserError where a stream is missing.
+    Raises UserError if a stream is missing.
     """
     missing = [stream for stream in streams if stream not in inputs]
     if missing:
@@ -80,13 +81,13 @@ def spans_of(inputs: Inputs, grid: tuple[int, int], streams: tuple[str, ...]) ->
 
 
 def length_of(spans: dict[str, slice]) -> int:
-    """T, how many places the row has."""
+    """T, the length of the sequence."""
     return max(span.stop for span in spans.values())
 
 
 def mask_by_counts(inputs: Inputs, noise: Tensor, counts: Tensor, spans: dict[str, slice], visible: int) -> Mask:
-    """Keep so many tokens of each stream, counts (B, S), those of lowest noise (B, T), and `visible` in all: if the counts ask for
-    more or fewer, the noise decides. Where a caption has no word nothing is scored."""
+    """Keep counts (B, S) tokens of each stream, those of lowest noise (B, T). If the counts do not sum to `visible`, tokens are added or
+    removed by their noise until they do. Places of a caption without a word are not scored."""
     chosen = torch.cat(
         [noise[:, span].argsort(dim=1).argsort(dim=1) < counts[:, s : s + 1] for s, span in enumerate(spans.values())], dim=1
     )  # (B, T)
@@ -101,5 +102,5 @@ def mask_by_counts(inputs: Inputs, noise: Tensor, counts: Tensor, spans: dict[st
 
 
 def scored_in(stream: str) -> Callable[[Mask], Tensor]:
-    """For a Term: the places of one stream that are scored, as a function of the Mask that gives (B, N of that stream) bool."""
+    """For `Term.on`: a function that returns the scored places of one stream of a Mask, (B, N of that stream) bool."""
     return lambda mask: mask.scored[0][:, mask.spans[stream]]

@@ -1,4 +1,4 @@
-"""Masks that look at nothing: random patches (MAE, arXiv 2111.06377), random units larger than a patch (SimMIM,
+"""Masks that do not depend on the image: random patches (MAE, arXiv 2111.06377), random units larger than a patch (SimMIM,
 arXiv 2111.09886), and a regular grid."""
 
 import torch
@@ -10,10 +10,11 @@ from minimim.masking.mask import Mask, check_ratio, mask_by_noise, visible_count
 
 
 class RandomMasking(nn.Module):
-    """Hide a random part of the patches, each sample its own, always the same number.
+    """Hide random patches, different ones in each sample but always the same number.
 
-    unit: the side, in patches, of the squares that are hidden as one (SimMIM hides 32×32 pixels whatever its patch).
-    With unit=1 this is the official MAE's rule: sort noise, keep the lowest.
+    ratio: the fraction of the patches that is hidden. unit: the side, in patches, of the squares that are hidden together (SimMIM hides
+    squares of 32×32 pixels for every patch size). With unit=1 this is the official MAE's rule: sort noise, keep the lowest.
+    Raises UserError for a ratio that is not between 0 and 1.
     """
 
     def __init__(self, ratio: float = 0.75, unit: int = 1):
@@ -22,9 +23,9 @@ class RandomMasking(nn.Module):
         self.ratio, self.unit = ratio, unit
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch. noise: (B, N/unit²), lowest stays visible; drawn from the generator when not given.
+        """One Mask for a batch. noise: (B, N/unit²), the lowest stay visible; drawn from the generator if not given.
 
-        Raises UserError when the unit does not divide the grid, or the ratio leaves nothing visible or hidden.
+        Raises UserError if the unit does not divide the grid, the ratio leaves nothing visible or hidden, or noise has another shape.
         """
         image = next(iter(inputs.values()))
         rows, cols = grid
@@ -38,7 +39,7 @@ class RandomMasking(nn.Module):
         if noise is None:
             noise = uniform(image.shape[0], rows * cols, generator=generator, device=image.device)  # (B, units)
         if noise.shape != (image.shape[0], rows * cols):
-            raise UserError(f"noise must be one number a unit, {(image.shape[0], rows * cols)}, not {tuple(noise.shape)}")
+            raise UserError(f"noise must be one number for each unit, of shape {(image.shape[0], rows * cols)}, not {tuple(noise.shape)}")
         mask = mask_by_noise(noise, visible)
         if self.unit == 1:
             return [mask]
@@ -48,23 +49,26 @@ class RandomMasking(nn.Module):
 
 
 class GridMasking(nn.Module):
-    """Keep one patch in every `step`×`step` square, at a place drawn for each sample: hides 1 − 1/step²."""
+    """Keep one patch in every square of step×step patches, at a place drawn for each sample, so that the ratio is 1 − 1/step².
+
+    Raises UserError for a step below 2.
+    """
 
     def __init__(self, step: int = 2):
         super().__init__()
         if step < 2:
-            raise UserError(f"a grid mask keeps one patch in step×step, so step must be 2 or more, not {step}")
+            raise UserError(f"a grid mask keeps one patch in each square of step×step, so step must be 2 or more, not {step}")
         self.step = step
 
     def forward(self, inputs, grid, guide=None, progress=0.0, noise=None, generator=None, view=0) -> list[Mask]:
-        """One Mask for a batch. noise: (B, 2) in [0, 1), the place inside the square that stays visible.
+        """One Mask for a batch. noise: (B, 2) in [0, 1), the row and column inside the squares that stay visible.
 
-        Raises UserError when the step does not divide the grid.
+        Raises UserError if the step does not divide the grid.
         """
         image = next(iter(inputs.values()))
         rows, cols = grid
         if rows % self.step or cols % self.step:
-            raise UserError(f"a grid of {rows}×{cols} patches has no regular {self.step}×{self.step} squares")
+            raise UserError(f"a grid of {rows}×{cols} patches cannot be cut into squares of {self.step}×{self.step}: choose a step that divides both")
         if noise is None:
             noise = uniform(image.shape[0], 2, generator=generator, device=image.device)
         place = (noise * self.step).long()  # (B, 2)
