@@ -1,6 +1,7 @@
-"""Is it any good? One protocol for every encoder, and for the floors that stand beside it.
+"""Evaluation: one protocol for every encoder, and for its floors, which are baselines that have learnt nothing.
 
-Features are extracted once, by one function for train and test; every probe and k-NN read the same ones.
+Features are extracted once, by one function for train and test images, and k-NN and every probe but `official_probe` read the same
+ones. `official_probe` and `finetune` train on the images themselves.
 """
 
 from minimim.evaluate.attentive import attentive_probe

@@ -1,6 +1,6 @@
-"""The attentive probe: a learnt query looks over the tokens of a frozen encoder, and a linear classifier reads what it takes.
+"""The attentive probe: a linear classifier of a weighted mean of a frozen encoder's tokens, with learnt weights.
 
-A mean over all patches dilutes what few of them tell. Here the weights of the mean are learnt with the classifier:
+The plain mean over all patches dilutes what only a few of them show. Here the weights of the mean are learnt with the classifier:
 s = x q / √D over the patches, a = softmax(s), z = aᵀ x, class scores = z W + b. With q = 0 it is a linear probe of the mean.
 """
 
@@ -19,7 +19,7 @@ WEIGHT_DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01)  # trained side by side
 
 
 class Heads(nn.Module):
-    """S probes side by side, a query and a linear classifier each; all begin at zero, which is a mean over the tokens."""
+    """S probes that are trained side by side, a query and a linear classifier each. All begin at zero, which makes the plain mean."""
 
     def __init__(self, probes: int, dim: int, classes: int):
         super().__init__()
@@ -28,11 +28,11 @@ class Heads(nn.Module):
         self.bias = nn.Parameter(torch.zeros(probes, 1, classes))
 
     def attention(self, tokens: Tensor) -> Tensor:
-        """How much each probe takes from each token: (b, N, D) → (b, S, N), rows sum to 1."""
+        """The attention weights of each probe: (b, N, D) → (b, S, N), rows sum to 1."""
         return (tokens @ self.query / tokens.shape[-1] ** 0.5).softmax(dim=1).transpose(1, 2)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(b, N, D) → class scores (S, b, classes)."""
+        """Class scores of each probe: (b, N, D) → (S, b, classes)."""
         taken = self.attention(tokens) @ tokens  # (b, S, D)
         return taken.transpose(0, 1) @ self.weight + self.bias
 
@@ -40,19 +40,19 @@ class Heads(nn.Module):
 def attentive_probe(
     train: Features, test: Features, *, weight_decays=WEIGHT_DECAYS, steps: int = 600, held_out: float = 0.2, seed: int = 0
 ) -> Score:
-    """Accuracy of a linear classifier on what one learnt query takes from all tokens of each test image.
+    """Test accuracy of a linear classifier of each image's weighted mean of tokens, with weights by one learnt query.
 
     train, test: from `extract(…, pool="patches")`, x (n, N, D). The protocol is the linear probe's: tokens are standardised
-    by the train part, the weight decay is chosen on a held-out part of the train features, then all of them are learnt
-    once more. details: the chosen weight_decay, and held_out, the accuracy it was chosen by. Everything random follows
-    from the seed. Raises UserError for features that are no tokens, missing labels, and features not made alike.
-    After the attentive probes of CAE (arXiv 2202.03026) and AIM (2401.08541), with a single head, for which their maps for
-    keys and values add nothing that the query and the classifier cannot do (compare arXiv 2506.10178).
+    by the train part, the weight decay is chosen on a held-out part of the train features, and the probe is then trained again on
+    all of them. details: the chosen weight_decay, and held_out, the accuracy it was chosen by. Everything random follows from the
+    seed. Raises UserError for features that are not tokens, missing labels, and train and test features that were made differently.
+    After the attentive probes of CAE (arXiv 2202.03026) and AIM (2401.08541), but with a single head. Their maps for keys and values
+    are left out, since with one head the query and the classifier can do what these do (compare arXiv 2506.10178).
     """
     for name, features in (("train", train), ("test", test)):
         if features.x.dim() != 3:
             raise UserError(
-                f"an attentive probe looks over tokens, (n, N, D), and the {name} features are {tuple(features.x.shape)}: "
+                f"an attentive probe needs tokens, (n, N, D), and the {name} features are {tuple(features.x.shape)}: "
                 'extract them with pool="patches"'
             )
     check_labels(train, test)
@@ -70,13 +70,13 @@ def attentive_probe(
 
 
 def standard_tokens(train: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Zero mean and unit spread in each dimension, over all tokens of the first: (n, N, D) each → the same."""
+    """Bring each dimension to mean 0 and standard deviation 1 over all tokens of the first: (n, N, D) each → the same."""
     both = standardise(train.flatten(0, 1), other.flatten(0, 1))
     return both[0].view_as(train), both[1].view_as(other)
 
 
 def learn(tokens: Tensor, labels: Tensor, weight_decays, steps: int, seed: int, lr: float = 0.1, batch: int = 128) -> Heads:
-    """One probe for each weight decay, by Adam with decoupled decay and a cosine: tokens (n, N, D), labels (n,) → S probes."""
+    """Train a probe for each weight decay, by Adam with decoupled decay and a cosine schedule: (n, N, D), labels (n,) → S probes."""
     heads = Heads(len(weight_decays), tokens.shape[-1], int(labels.max()) + 1)
     decays = torch.tensor(weight_decays)  # (S,)
     optimizer = torch.optim.Adam(heads.parameters(), lr=lr)
@@ -84,7 +84,7 @@ def learn(tokens: Tensor, labels: Tensor, weight_decays, steps: int, seed: int, 
         ids = positions(step, min(batch, len(tokens)), len(tokens), seed)  # (b,)
         rate = lr * cosine(step, steps, 0)
         scores = heads(tokens[ids])  # (S, b, classes)
-        loss = sum(F.cross_entropy(each, labels[ids]) for each in scores)  # probes do not touch each other
+        loss = sum(F.cross_entropy(each, labels[ids]) for each in scores)  # the probes share no weights
         optimizer.zero_grad()
         loss.backward()
         with torch.no_grad():
@@ -97,5 +97,5 @@ def learn(tokens: Tensor, labels: Tensor, weight_decays, steps: int, seed: int, 
 
 @torch.no_grad()
 def predict(heads: Heads, tokens: Tensor) -> Tensor:
-    """The class that each probe gives each image: (n, N, D) → (S, n)."""
+    """The class that each probe predicts for each image: (n, N, D) → (S, n)."""
     return torch.cat([heads(part).argmax(dim=-1) for part in tokens.split(500)], dim=1)

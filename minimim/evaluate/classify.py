@@ -1,5 +1,7 @@
-"""An encoder that learns labels, in the shape that the training loop takes: for fine-tuning, and for the linear probe as
-papers do it. So both can be stopped and resumed, cut into parts, and spread over processes, like any other run."""
+"""An encoder with a head for labels, as the training loop takes it: for fine-tuning, and for the linear probe as papers do it.
+
+So both can be stopped and resumed, divide a batch into parts, and use several processes, like any other run.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +30,7 @@ class Classifier(nn.Module):
     """An encoder and a head for labels: {"image": (B, C, H, W), "label": (B,)} in, a loss out.
 
     head: (B, D) → (B, classes). views: the augmentation. pool: mean or cls. smoothing: of the labels. mix: (images,
-    labels) → the same, mixed, with labels (B, classes), or None. frozen: the encoder learns nothing and stays in eval mode.
+    labels) → the same, mixed, with labels (B, classes), or None. frozen: the encoder is not trained and stays in eval mode.
     optimizer_of: (classifier, config) → its optimiser. spec: what a run must agree on to be resumed. classes: the name of each
     label, so that `model.classes[model.scores(images).argmax(1)[0]]` names the first image; () where none are known.
     Raises UserError for pool="patches".
@@ -47,8 +49,8 @@ class Classifier(nn.Module):
             encoder.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Classifier":
-        """A frozen encoder stays in eval mode, and so do batch norms that do not learn: their statistics are those of the blocks below,
-        which do not learn either."""
+        """Set the mode. A frozen encoder stays in eval mode, and so does a batch norm that is not trained, because its statistics are
+        those of the blocks below, which are not trained either."""
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
@@ -59,13 +61,13 @@ class Classifier(nn.Module):
 
     @property
     def whole_batch(self) -> list[str]:
-        """What looks at all images of a batch at once in training, by name: for these a batch cut into parts is another training."""
+        """Names of the modules whose output in training depends on the whole batch; with them, dividing a batch changes the result."""
         return sorted({type(norm).__name__ for norm in self.encoder.modules() if isinstance(norm, BatchNorm) and norm.training})
 
     def scores(self, images: Tensor) -> Tensor:
-        """(B, C, H, W), raw or normalised → (B, classes)."""
+        """Class scores of images: (B, C, H, W), raw or normalised → (B, classes)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            look = self.encoder if self.training else self.encoder.forward  # what is judged once is not worth compiling anew
+            look = self.encoder if self.training else self.encoder.forward  # not compiled anew for the test images, which are seen once
             features = look(images).pooled(self.pool)  # (B, D)
         return self.head(features.float() if self.frozen else features)
 
@@ -82,18 +84,18 @@ class Classifier(nn.Module):
         return Output(errors / count, scores, labels, None, {"accuracy": right.sum() / count})
 
     def optimizer(self, config: TrainConfig):
-        """What takes its steps."""
+        """The optimiser of what is trained, by `optimizer_of`."""
         return self.optimizer_of(self, config)
 
     def prepare(self, data, generator=None) -> None:
-        """Nothing is fitted before training."""
+        """Do nothing: nothing is fitted before training."""
 
     def after_step(self, progress: float) -> None:
-        """Nothing moves but by gradient."""
+        """Do nothing: all parameters change by gradient."""
 
 
 def linear_head(dim: int, classes: int) -> nn.Linear:
-    """A linear map that starts near zero."""
+    """A linear layer (B, D) → (B, classes) that starts near zero."""
     head = nn.Linear(dim, classes)
     nn.init.trunc_normal_(head.weight, std=0.01)
     nn.init.zeros_(head.bias)
@@ -101,8 +103,8 @@ def linear_head(dim: int, classes: int) -> nn.Linear:
 
 
 def view_size(encoder: nn.Module, train, test, crop: float) -> tuple[int, int]:
-    """(H, W) at which images are learnt from and judged by: that of the test images. Larger train images are for crops, which
-    come out at that size. Raises UserError for sizes that cannot be brought together, or cut into the encoder's patches."""
+    """(H, W) of the images in training and in the test, which is that of the test images. Train images may be larger only where
+    crops bring them to that size. Raises UserError for other sizes, and for one that does not divide into the encoder's patches."""
     here, there = image_size(train), image_size(test)
     if here != there and (crop >= 1 or min(a - b for a, b in zip(here, there, strict=True)) < 0):
         first, second = (f"{height}×{width}" for height, width in (here, there))
@@ -115,9 +117,9 @@ def view_size(encoder: nn.Module, train, test, crop: float) -> tuple[int, int]:
 
 
 def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resume=False, bar=True) -> Score | None:
-    """Train a classifier on labelled images and judge it on others; None when it was stopped before its end.
+    """Test accuracy of a classifier that is trained on labelled images; None when training was stopped before its end.
 
-    details: steps, and the train loss of the last ones. A batch larger than the data is cut to it.
+    details: steps, and the train loss of the last ones. Raises UserError as `train` does, such as for a batch larger than the data.
     """
     device = pick_device(config.device)
     join(device)
@@ -126,14 +128,14 @@ def learn(model: Classifier, data, test, config: TrainConfig, *, out=None, resum
         return None
     losses = [line["loss"] for line in run.history if "loss" in line]
     at_once = max(1, JUDGED // config.accumulate)
-    here = replace(config, batch_size=JUDGED * world())  # a lack of memory is told of the images that are judged
+    here = replace(config, batch_size=JUDGED * world())  # so that an error of memory speaks of the test images
     with explained(here, device, run.path):
         return judge(model.eval(), test, at_once=at_once, workers=config.workers, steps=run.total, loss=losses[-1])
 
 
 @torch.no_grad()
 def judge(model: Classifier, test, *, at_once: int = JUDGED, workers: int | None = None, **details) -> Score:
-    """Test accuracy; each process looks at its own part of the images, with the first one's running statistics.
+    """Test accuracy; each process takes its own part of the images, with the first process's running statistics.
 
     at_once: images; workers: as `in_order` has them.
     """

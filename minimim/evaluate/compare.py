@@ -1,4 +1,4 @@
-"""An encoder beside its floors: the same images, the same functions, one table."""
+"""A pretrained encoder beside its floors, by the same functions on the same images."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ Scores = dict[str, dict[str, Score]]  # {"linear_probe": {"pretrained": …, "ra
 
 
 def scored(rows: dict[str, tuple[Features, Features]], device="cpu") -> Scores:
-    """Linear probe and k-NN of each (train, test) pair of features."""
+    """Scores of the linear probe and of k-NN for each (train, test) pair of features."""
     return {
         "linear_probe": {name: linear_probe(*pair, device=device) for name, pair in rows.items()},
         "knn": {name: knn(*pair, device=device) for name, pair in rows.items()},
@@ -23,13 +23,13 @@ def scored(rows: dict[str, tuple[Features, Features]], device="cpu") -> Scores:
 
 
 def workplace(module: nn.Module) -> torch.device:
-    """Where the probes of a module's features are worked out: on its GPU, or else on the CPU, which has all it takes."""
+    """The device for probes of a module's features: its own where that is CUDA, else the CPU, which has all operations."""
     device = next(module.parameters()).device
     return device if device.type == "cuda" else torch.device("cpu")
 
 
 def floors(method: Method, train, test, *, layer=-1, pool="mean", seed: int = 0, workers: int | None = None) -> dict:
-    """Features that nothing was learnt for: {"random_init": (train, test), "raw_pixels": (train, test)}.
+    """Features of two baselines that have learnt nothing: {"random_init": (train, test), "raw_pixels": (train, test)}.
 
     The random encoder is the method's own, as `anew` makes it, from this seed; the pixels are at most 32 a side, as
     `raw_pixels` has them. Raises UserError for a method that was put together by hand.
@@ -56,7 +56,7 @@ def compare(method: Method, train, test, *, with_floors=True, seed: int = 0, **h
 
 
 def table(scores: Scores) -> str:
-    """The figures as text, one line for each encoder or floor."""
+    """The scores as text, one line for each encoder or floor."""
     names = list(scores["linear_probe"])
     titles = {"linear_probe": "linear probe", "knn": "k-NN"}
     lines = [f"{'':14}" + "".join(f"{titles.get(kind, kind):>18}" for kind in scores)]
@@ -66,7 +66,7 @@ def table(scores: Scores) -> str:
 
 
 def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls"), workers: int | None = None) -> list[dict]:
-    """Every layer under every pooling: rows of layer, pool, linear_probe and knn.
+    """Scores of every layer with every pooling: rows of layer, pool, linear_probe and knn.
 
     To choose one, compare `linear_probe.details["held_out"]`, which the test set had no part in.
     """
@@ -79,7 +79,7 @@ def sweep(encoder: nn.Module, train, test, *, layers=None, pools=("mean", "cls")
 
 
 def monitor(train, test):
-    """What training may look at on the way: a function, method → {"knn", "effective_rank"} of its encoder."""
+    """A function that `train` can call as its monitor: method → {"knn", "effective_rank"} of its encoder, on labelled Images."""
 
     def look(method: Method) -> dict[str, float]:
         pair = [extract(method.encoder, images) for images in (train, test)]

@@ -1,4 +1,4 @@
-"""Fine-tuning: the encoder learns the labels, its early layers more slowly than its late ones; all of it, or its last blocks."""
+"""Fine-tuning: an encoder, or its last blocks, is trained on labels, with smaller learning rates for earlier layers."""
 
 import copy
 from dataclasses import asdict, dataclass, fields, replace
@@ -22,7 +22,7 @@ from minimim.train.state import load_method
 @dataclass
 class FinetuneConfig(TrainConfig):
     """How an encoder is fine-tuned; the defaults follow the MAE's fine-tuning (arXiv 2111.06377), shortened and without
-    mixing, which short runs on small data do not repay."""
+    mixup and cutmix, from which short runs on small data do not gain."""
 
     epochs: float = option(20, "passes over the labelled images")
     batch_size: int = option(128, "images a step, over all processes and all accumulated parts")
@@ -58,13 +58,13 @@ def finetune(encoder: nn.Module, train, test, config: FinetuneConfig | None = No
     are for its crops. out: a folder for checkpoints and metrics.jsonl, from which `resume` goes on. None when the run was
     stopped before its end. details: steps, and the train loss of the last ones. `load_classifier(out)` is the fine-tuned model.
     Differs from the official recipe: no random augmentation of colours, no random erasing, and the mean is taken over
-    normed patches. Raises UserError for labels that cannot be used, for pool="patches", for blocks that are not there, and for
+    normed patches. Raises UserError for labels that cannot be used, for pool="patches", for more blocks than there are, and for
     train and test images of sizes that do not go together.
     """
     config = config or FinetuneConfig()
     check_labels(train, test)
     if not -1 <= config.blocks <= len(encoder.blocks):
-        raise UserError(f"blocks is how many of the last {len(encoder.blocks)} blocks learn, or -1 for everything, not {config.blocks}")
+        raise UserError(f"blocks must be how many of the last {len(encoder.blocks)} blocks learn, or -1 for everything, not {config.blocks}")
     config = replace(config, batch_size=min(config.batch_size, len(train)))
     size = view_size(encoder, train, test, config.crop)
     classes = int(train.labels.max()) + 1
@@ -123,8 +123,9 @@ def mixing(classes: int, mixup: float, cutmix: float):
 
 
 def freeze(encoder: nn.Module, blocks: int) -> None:
-    """Let only the last blocks learn, and the last norm with them (partial fine-tuning, arXiv 2111.06377 §4.3); or
-    everything, but for the positions, and for the mask token: nothing is hidden from here on."""
+    """Let only the last blocks and the last norm learn (partial fine-tuning, arXiv 2111.06377 §4.3), or everything for -1.
+
+    Positions are never trained, nor is the mask token, because nothing is hidden in fine-tuning."""
     encoder.requires_grad_(blocks < 0)
     for fixed in filter(lambda p: p is not None, (encoder.pos_embed, encoder.mask_token)):
         fixed.requires_grad_(False)
@@ -135,7 +136,7 @@ def freeze(encoder: nn.Module, blocks: int) -> None:
 
 
 def set_drop_path(encoder: nn.Module, rate: float) -> None:
-    """Give the blocks that learn drop path, from 0 at the first of all to `rate` at the last; a block that can drop none is left as it is."""
+    """Set drop path in the blocks that learn, rising from 0 at the encoder's first block to `rate` at its last, where a block has any."""
     for index, block in enumerate(encoder.blocks):
         if not hasattr(block, "drop_path"):
             continue
@@ -149,9 +150,9 @@ def adamw(model: Classifier, config: FinetuneConfig) -> torch.optim.AdamW:
 
 
 def groups(model: Classifier, config: FinetuneConfig) -> list[dict]:
-    """AdamW's groups with a `scale` on the learning rate: layer_decay^(layers above), and no decay on biases, norms and the CLS token.
+    """AdamW's groups with a `scale` on the learning rate, layer_decay^(layers above); biases, norms and the CLS token have no decay.
 
-    The head and the last norm are the top; what belongs to no block, such as the patch embedding and the tokens, lies below the first.
+    The head and the last norm are the top layer; what belongs to no block, such as the patch embedding, lies below the first block.
     """
     encoder, depth = model.encoder, len(model.encoder.blocks)
     layers = {id(p): depth - index for index, block in enumerate(encoder.blocks) for p in block.parameters()}

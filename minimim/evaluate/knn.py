@@ -1,4 +1,4 @@
-"""Weighted k nearest neighbours: what the features say without any learning (Wu et al., arXiv 1805.01978)."""
+"""Weighted k nearest neighbours, which classify by features without any training (Wu et al., arXiv 1805.01978)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,10 +8,10 @@ from minimim.evaluate.score import Score, accuracy
 
 
 def knn(train: Features, test: Features, *, k: int = 20, temperature: float = 0.07, device="cpu") -> Score:
-    """Each test image takes a vote among its k nearest train images, weighted by exp(cosine / temperature).
+    """Test accuracy of a vote among the k nearest train images, each weighted by exp(cosine similarity / temperature).
 
-    Features are standardised first, by the statistics of the train part; the usual protocol takes them as they are.
-    Raises UserError for missing labels and for features that were not made alike.
+    train, test: x (n, D). They are standardised first, by the statistics of the train part; the paper takes features as they are.
+    Raises UserError for missing labels, for tokens, and for train and test features that were made differently.
     """
     check(train, test)
     train, test = train.to(device), test.to(device)

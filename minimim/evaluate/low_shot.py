@@ -1,4 +1,4 @@
-"""Low-shot: what can be learnt from a handful of labels, the mean over several draws of them."""
+"""Low-shot: the accuracy of a classifier that sees a few labels of each class, averaged over several draws of them."""
 
 import math
 
@@ -14,15 +14,15 @@ from minimim.evaluate.score import Score, accuracy
 
 
 def low_shot(train: Features, test: Features, *, shots=(1, 5, 20), seeds=(0, 1, 2, 3, 4), strength: float = 0.0025, device="cpu") -> dict[int, Score]:
-    """Accuracy of a linear classifier that has seen 1, 5 or 20 labelled images of each class: {shots: Score}.
+    """Test accuracy of a linear classifier that has seen 1, 5 or 20 labelled images of each class: {shots: Score}.
 
-    The protocol of MSN (arXiv 2204.07141): each feature vector is centred, its own mean taken out, and brought to unit length;
-    multinomial logistic regression minimises the sum of cross-entropies + strength/2 · ‖W‖². Nothing is chosen, so no label is
-    needed to choose by. For each of `seeds` other images are drawn; the draw of 5 holds that of 1.
+    The protocol of MSN (arXiv 2204.07141): each feature vector has its own mean subtracted and is scaled to length 1;
+    multinomial logistic regression minimises the sum of cross-entropies + strength/2 · ‖W‖². No setting is chosen, so no labels are
+    held out. Each of `seeds` draws other images; the draw of 5 holds that of 1.
 
     value: the mean over the draws. details: each, their accuracies, and spread, the standard deviation among them. stderr: of
-    that mean, √(spread²/draws + p(1−p)/n): other labels, and other test images. Differs: the classifier has a bias.
-    Raises UserError for a class with fewer images than shots, for missing labels, tokens, and features not made alike.
+    that mean, √(spread²/draws + p(1−p)/n), for other draws of labels and other test images. Differs: the classifier has a bias.
+    Raises UserError for a class with fewer images than shots, no seeds, missing labels, tokens, and features made differently.
     """
     check(train, test)
     least = int(train.labels.unique(return_counts=True)[1].min())
@@ -42,7 +42,7 @@ def low_shot(train: Features, test: Features, *, shots=(1, 5, 20), seeds=(0, 1, 
 
 
 def unit(x: Tensor) -> Tensor:
-    """Each row without its mean, at length 1: (n, D) → (n, D)."""
+    """Each row minus its mean, scaled to length 1: (n, D) → (n, D)."""
     return F.normalize(x - x.mean(dim=1, keepdim=True), dim=1)
 
 
@@ -52,7 +52,7 @@ def first_of_each(labels: Tensor, order: Tensor, count: int) -> Tensor:
 
 
 def judged(x: Tensor, labels: Tensor, tested: Tensor, truth: Tensor, l2: float) -> float:
-    """Test accuracy of a classifier fitted to these few."""
+    """Test accuracy of a classifier fitted to a few features: x (n, D), labels (n,); tested (m, D), truth (m,)."""
     x, tested = in_their_span(x, tested)
     weights = fit(x, labels, int(labels.max()) + 1, l2, covariance(x))
     return accuracy(predict(weights, tested), truth).value

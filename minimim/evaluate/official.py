@@ -1,6 +1,8 @@
-"""The linear probe as papers do it: a head trained by LARS on a frozen encoder that sees every image anew, in a random
-crop, in every epoch. `linear_probe` is the cached one: the same question, dozens of times cheaper, with its best answer
-found and not approached."""
+"""The linear probe as papers do it: a head trained by LARS on a frozen encoder, which sees new random crops in every epoch.
+
+`linear_probe` is the cached one. It asks the same question of features that are extracted once: dozens of times cheaper, and the
+minimum of its loss is found, whereas the steps of LARS only approach one.
+"""
 
 import copy
 from dataclasses import dataclass, replace
@@ -23,8 +25,9 @@ from minimim.train.loop import steps_of
 class OfficialConfig(TrainConfig):
     """The protocol of the MAE (arXiv 2111.06377, appendix A.1), with a batch that fits small sets.
 
-    The paper has batch_size=16384 and lr=0.1, which makes 6.4. A step of LARS moves the weights by a part of their own
-    length, whatever the batch; small sets take far fewer steps, so the 6.4 is kept for them: at lr=0.1 the head would hardly move.
+    The paper has batch_size=16384 and lr=0.1, which makes 6.4 a step (0.1 · 16384 / 256). A step of LARS changes the weights by a
+    fraction of their norm, whatever the batch. Runs on small sets take far fewer steps, so they keep the 6.4 (3.2 · 512 / 256);
+    at lr=0.1 the head would hardly move.
     """
 
     epochs: float = option(90, "passes over the labelled images")
@@ -46,8 +49,8 @@ def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | Non
     """Test accuracy of BatchNorm without scale and shift, and a linear map, trained by LARS on the frozen encoder.
 
     The encoder is left alone. It sees images as large as the test images, in training too. out, resume: as `finetune`. None
-    when the run was stopped before its end. details: steps, and the train loss of the last ones. Several processes take the batch
-    statistics of their own images, as the official code does.
+    when the run was stopped before its end. details: steps, and the train loss of the last ones. With several processes, BatchNorm
+    uses the images of each process alone, as in the official code.
     Raises UserError for labels that cannot be used, for pool="patches", for train and test images of sizes that do not go
     together, and for batches of one image.
     """
@@ -73,9 +76,9 @@ def official_probe(encoder: nn.Module, train, test, config: OfficialConfig | Non
 
 
 def fitted(config: OfficialConfig, images: int) -> OfficialConfig:
-    """The config for so many train images: a batch that is more than they are is cut to them, and keeps its learning rate.
+    """The config for a number of train images: a larger batch is cut to it, and lr raised so that the rate of a step stays.
 
-    Raises UserError for batches that cannot be cut into their parts, and for a part of one image.
+    Raises UserError for a batch that cannot be divided into its parts, and for parts of one image.
     """
     size = min(config.batch_size, images)
     config = replace(config, batch_size=size, lr=config.lr * config.batch_size / size)
@@ -90,7 +93,7 @@ def fitted(config: OfficialConfig, images: int) -> OfficialConfig:
 
 
 def lars(model: Classifier, config: OfficialConfig) -> "LARS":
-    """LARS on what learns: the head."""
+    """LARS on the parameters that are trained, those of the head."""
     return LARS([p for p in model.parameters() if p.requires_grad], weight_decay=config.weight_decay)
 
 
@@ -98,7 +101,7 @@ class LARS(torch.optim.Optimizer):
     """Momentum SGD whose step on each matrix has the length of lr · trust · ‖weights‖ (You et al., arXiv 1708.03888);
     biases take plain steps. `found_inf` = 1 leaves everything as it is, as the fused optimisers of torch do.
 
-    Differs, as in the official MAE's code: the momentum gathers steps before lr, and a step's length counts the decay in."""
+    Differs as the official MAE's code does: lr is applied after the momentum, and weight decay is added before the norm is taken."""
 
     def __init__(self, params, lr=0.0, momentum=0.9, weight_decay=0.0, trust=0.001):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})

@@ -1,4 +1,4 @@
-"""The linear probe: softmax regression on frozen features, its strength chosen without a look at the test set."""
+"""The linear probe: softmax regression on frozen features, with an L2 penalty chosen without the test set."""
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +13,13 @@ ROWS = 100_000  # of features whose scores are held at once: a million, times a 
 
 
 def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 0.2, seed: int = 0, device="cpu") -> Score:
-    """Accuracy of a linear classifier on the test features.
+    """Test accuracy of a linear classifier of features, x (n, D).
 
     Features are standardised by the train part. The L2 penalty is chosen on a held-out part of the train features, from
     strong to weak, each fit beginning where the last one ended, until two in a row do worse, or one does so by more than
-    three standard errors; then all train features are fitted once more. device: where that is worked out; for a million
+    three standard errors; then the classifier is fitted to all train features. device: where this is computed; for a million
     features it should be a GPU. details: the chosen l2, and held_out, the accuracy it was chosen by.
-    Raises UserError for missing labels and for features that were not made alike.
+    Raises UserError for missing labels, for tokens, and for train and test features that were made differently.
     """
     check(train, test)
     train, test = train.to(device), test.to(device)
@@ -45,15 +45,16 @@ def linear_probe(train: Features, test: Features, *, l2s=L2S, held_out: float = 
 
 
 def covariance(x: Tensor, rows: int = 5000) -> Tensor:
-    """How features vary together, from the first rows: (n, D) → (D, D)."""
+    """Covariance of features of mean 0, from the first rows: (n, D) → (D, D)."""
     return x[:rows].T @ x[:rows] / len(x[:rows])
 
 
 def fit(x: Tensor, labels: Tensor, classes: int, l2: float, steepness: Tensor, start: Tensor | None = None) -> Tensor:
     """Minimise mean cross-entropy + l2/2 · ‖W‖² by L-BFGS: x (n, D), labels (n,) → weights (D+1, classes), bias last.
 
-    steepness: the covariance of such features, (D, D). Neighbouring pixels are so alike that L-BFGS alone needs hundreds
-    of steps; in coordinates in which the loss is about equally steep everywhere, a few dozen. The minimum is the same.
+    steepness: the covariance of such features, (D, D), for preconditioning. Neighbouring pixels are so strongly correlated that
+    L-BFGS alone needs hundreds of steps. In coordinates in which the loss is about equally steep in all directions it needs a few
+    dozen, and the minimum is the same.
     """
     unit = torch.eye(x.shape[1], device=x.device)  # (D, D)
     floor = (l2 + 1e-4) * unit  # keeps what follows positive where features hardly vary
@@ -80,7 +81,7 @@ def fit(x: Tensor, labels: Tensor, classes: int, l2: float, steepness: Tensor, s
 
 
 def scores(weights: Tensor, x: Tensor) -> Tensor:
-    """(D+1, classes), (n, D) → (n, classes)."""
+    """Class scores: weights (D+1, classes), x (n, D) → (n, classes)."""
     return torch.addmm(weights[-1], x, weights[:-1])
 
 

@@ -1,4 +1,4 @@
-"""The regression probe: what frozen features say about numbers, such as where a garment is and how large."""
+"""The regression probe: how well a linear map of frozen features predicts numbers, such as a garment's place and size."""
 
 import torch
 from torch import Tensor
@@ -20,13 +20,13 @@ def place_and_size(scenes) -> Tensor:
 def regression_probe(
     train: Features, train_numbers: Tensor, test: Features, test_numbers: Tensor, *, penalties=PENALTIES, held_out=0.2, seed=0
 ) -> Score:
-    """How much of some numbers a linear map finds in the features: R², 1 = all, 0 = no more than their mean tells.
+    """R² of numbers that a linear map predicts from features, x (n, D): 1 = exactly, 0 = no better than their mean.
 
     train_numbers, test_numbers: (n, T), as many rows as there are features. Ridge regression on standardised features; its
-    penalty is chosen on a held-out part of the train features, then all of them are fitted. The value is the mean R² of
+    penalty is chosen on a held-out part of the train features, then it is fitted to all of them. The value is the mean R² of
     the T numbers, its standard error that of the test images' squared errors. details: r2 and off (the mean absolute
     error, in the numbers' own units), a list of T each, the penalty, and held_out, the R² it was chosen by.
-    Raises UserError for tokens and for features that were not made alike, and for numbers that do not fit them or never change.
+    Raises UserError for tokens, for features that were made differently, and for numbers that do not fit them or never change.
     """
     check_alike(train, test)
     check_vectors(train, test)
@@ -36,7 +36,7 @@ def regression_probe(
                 f"the {name} numbers must be ({len(features)}, T), a row for each image, not {tuple(numbers.shape)}"
             )
         if bool((numbers.std(dim=0) == 0).any()):
-            raise UserError(f"one of the {name} numbers is the same for every image: there is nothing to find out about it")
+            raise UserError(f"one of the {name} numbers is the same for every image, so there is nothing to predict: leave it out")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(mix(seed)))
     split = max(1, int(len(train) * held_out))
     judge, pupil = order[:split], order[split:]
@@ -56,7 +56,7 @@ def regression_probe(
 
 
 def ridge(x: Tensor, y: Tensor, there: Tensor, penalty: float) -> Tensor:
-    """Least squares with ‖W‖² · penalty · n added: features x (n, D), numbers y (n, T) → guesses for `there` (m, D): (m, T)."""
+    """Ridge regression, least squares + penalty · n · ‖W‖²: features x (n, D), numbers y (n, T) → guesses for `there` (m, D): (m, T)."""
     x, y, there = x.double(), y.double(), there.double()
     middle = y.mean(dim=0)  # (T,)
     square = x.T @ x + penalty * len(x) * torch.eye(x.shape[1], dtype=x.dtype)  # (D, D)
@@ -65,5 +65,5 @@ def ridge(x: Tensor, y: Tensor, there: Tensor, penalty: float) -> Tensor:
 
 
 def r2(guess: Tensor, numbers: Tensor) -> Tensor:
-    """The part of each number's variance that the guesses explain: (n, T) twice → (T,)."""
+    """The fraction of each number's variance that the guesses explain: (n, T) twice → (T,)."""
     return 1 - (guess - numbers).square().mean(dim=0) / numbers.var(dim=0, unbiased=False)

@@ -1,4 +1,4 @@
-"""A figure and how sure it is."""
+"""A score with its standard error."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from torch import Tensor
 
 @dataclass
 class Score:
-    """An accuracy, 0 to 1. stderr: its standard error, from the size of the test set alone; n: test images;
-    details: what the evaluation chose and saw on the way."""
+    """The result of an evaluation. value: an accuracy or a mean IoU, 0 to 1, or an R²; stderr: its standard error, from the choice of
+    test images alone unless the evaluation says otherwise; n: test images; details: what the evaluation chose, and what else it saw."""
 
     value: float
     stderr: float
@@ -21,7 +21,7 @@ class Score:
 
 
 def accuracy(predicted: Tensor, labels: Tensor, **details) -> Score:
-    """The share of right predictions, (n,) class numbers both, with the standard error of a share, √(p(1−p)/n)."""
+    """The fraction of right predictions, with its standard error √(p(1−p)/n); predicted, labels: class numbers, (n,) each."""
     n = len(labels)
     value = (predicted == labels).double().mean().item()
     return Score(value, math.sqrt(value * (1 - value) / n), n, details)

@@ -1,8 +1,8 @@
-"""The segmentation probe: what each frozen token says of the pixels that it stands for.
+"""The segmentation probe: how well a linear map of each frozen token predicts the classes of the pixels that it covers.
 
-One linear map takes every token to class scores, (n, N, D) → (n, classes, rows, cols), and these are drawn out bilinearly to the
-size of the image, (n, classes, H, W): a pixel's class is the highest there. That is how self-supervised encoders are usually
-compared without a decoder (DINOv2, arXiv 2304.07193, linear evaluation). The figure is the mean IoU.
+One linear map takes every token to class scores, (n, N, D) → (n, classes, rows, cols). These are interpolated bilinearly to the
+size of the image, (n, classes, H, W), and each pixel gets the class with the highest score. This is how self-supervised encoders are
+usually compared without a decoder (DINOv2, arXiv 2304.07193, linear evaluation). The score is the mean IoU (intersection over union).
 """
 
 import torch
@@ -21,9 +21,9 @@ from minimim.methods import Method, anew
 from minimim.patches import patchify
 from minimim.train.schedule import cosine
 
-PIXELS = 65_536  # about so many are compared a step: 64 images of 32×32
-RESAMPLED = 200  # times that the test images are drawn again, for the standard error
-IGNORED = -100  # torch's number of a pixel that does not count
+PIXELS = 65_536  # about so many in a training step: 64 images of 32×32
+RESAMPLED = 200  # bootstrap samples of the test images, for the standard error
+IGNORED = -100  # torch's label of a pixel that does not count
 
 
 def segmentation_probe(
@@ -39,7 +39,7 @@ def segmentation_probe(
     Tokens are standardised by the train part. The map is learnt by Adam with decoupled decay along a cosine from zero; the problem
     is convex, and everything random follows from the seed. IoU = right / (right + missed + wrong) of a class, over all test pixels.
     stderr: from drawing the test images again 200 times (bootstrap), n: test images. details: iou of each class, and
-    pixel_accuracy. Raises UserError for features that are no tokens or were not made alike, and maps that do not fit them.
+    pixel_accuracy. Raises UserError for features that are not tokens or were made differently, and maps that do not fit them.
     """
     check_alike(train, test)
     for part, features, maps in (("train", train, train_maps), ("test", test, test_maps)):
@@ -66,8 +66,8 @@ def segmentation_probe(
 
 
 def compare_segmentation(method: Method, train, test, *, with_floors=True, layer=-1, seed: int = 0, workers: int | None = None, **how) -> dict[str, Score]:
-    """The segmentation probe of a pretrained method's encoder, "pretrained", and by the same function of its floors: "random_init",
-    the same encoder as `create` makes it, and "raw_pixels", the pixels of each patch.
+    """Scores of the segmentation probe: "pretrained", of a method's encoder, and of its floors, "random_init", the same encoder with
+    random weights, and "raw_pixels", the pixels of each patch.
 
     train, test: Images or OnDisk with truth["segmentation"], such as scenes or camvid. how: as `segmentation_probe` has it. Raises UserError
     for images without segmentation, and for floors of a method that was put together by hand.
@@ -90,26 +90,26 @@ def tokens_of(encoder: nn.Module, train, test, layer: int, workers: int | None) 
 
 
 def maps_of(images) -> Tensor:
-    """The class of each pixel, uint8 (n, H, W), in memory also where the maps lie on disk."""
+    """The class of each pixel, uint8 (n, H, W); maps on disk are read into memory."""
     maps = beside(images, "segmentation")
     return maps if isinstance(maps, Tensor) else read(maps, torch.arange(len(maps)))
 
 
 def class_names(images) -> tuple[str, ...]:
-    """The name of each class of pixel: of scenes the background and the garments, else the set's own, unless they are those of labels."""
+    """The name of each class of pixel: background and garments for scenes, else the set's classes, unless these name its image labels."""
     if "class" in images.truth:
         return ("background", *images.classes)
     return tuple(images.classes) if images.labels is None else ()
 
 
 def patch_pixels(images, patch_size: int, batch_size: int = 200, workers: int | None = None) -> Features:
-    """The first floor: the pixels of each patch as its token, in [0, 1], (n, N, P·P·C)."""
+    """The pixels of each patch as its token, in [0, 1], (n, N, P·P·C): the baseline without an encoder."""
     rows = [patchify(x.float() / 255, patch_size) for x in in_order(images, batch_size, "cpu", workers)]
     return Features(torch.cat(rows), images.labels, f"raw pixels in patches of {patch_size}")
 
 
 def learn(tokens: Tensor, maps: Tensor, classes: int, grid, *, steps: int, lr: float, weight_decay: float, seed: int) -> nn.Linear:
-    """The linear map, from zero: tokens (n, N, D), maps (n, H, W) → Linear(D, classes). Batches follow from the seed."""
+    """Train the linear map from zero: tokens (n, N, D), maps (n, H, W) → Linear(D, classes). Batches follow from the seed."""
     head = nn.Linear(tokens.shape[-1], classes).to(tokens.device)
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
@@ -127,13 +127,13 @@ def learn(tokens: Tensor, maps: Tensor, classes: int, grid, *, steps: int, lr: f
 
 
 def drawn_out(scores: Tensor, grid: tuple[int, int], size) -> Tensor:
-    """Scores of tokens for every pixel, bilinearly: (b, N, classes) → (b, classes, H, W)."""
+    """Scores of tokens, interpolated bilinearly to every pixel: (b, N, classes) → (b, classes, H, W)."""
     plane = scores.transpose(1, 2).unflatten(2, grid)  # (b, classes, rows, cols)
     return F.interpolate(plane, tuple(size), mode="bilinear", align_corners=False)
 
 
 def confusion(head: nn.Linear, tokens: Tensor, maps: Tensor, classes: int, grid) -> Tensor:
-    """How many pixels of each class were taken for which, image by image: (n, truth, taken for), float64; ignored ones nowhere."""
+    """The confusion matrix of each image, in pixels: (n, true class, predicted class), float64, without ignored pixels."""
     rows = []
     at_once = max(1, 4 * PIXELS // maps[0].numel())
     for x, those in zip(tokens.split(at_once), maps.split(at_once), strict=True):
@@ -145,7 +145,7 @@ def confusion(head: nn.Linear, tokens: Tensor, maps: Tensor, classes: int, grid)
 
 
 def iou(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union of each class, and whether the truth shows it: (…, classes, classes) → (…, classes) twice."""
+    """Intersection over union of each class, and whether any true pixel is of it: (…, classes, classes) → (…, classes) twice."""
     right, shown, taken = counts.diagonal(dim1=-2, dim2=-1), counts.sum(dim=-1), counts.sum(dim=-2)
     return right / (shown + taken - right).clamp(min=1), shown > 0
 
@@ -166,7 +166,7 @@ def truth(maps: Tensor, ignore: int | None) -> Tensor:
 
 
 def check_tokens(part: str, features: Features, maps: Tensor) -> None:
-    """Raise UserError for features that are no tokens, and for maps that are not one an image, in whole numbers."""
+    """Raise UserError for features that are not tokens, and for maps that are not (n, H, W) whole numbers."""
     if features.x.dim() != 3:
         raise UserError(f'a segmentation probe reads tokens, (n, N, D), and the {part} features are {tuple(features.x.shape)}: extract them with pool="patches"')
     if maps.dim() != 3 or len(maps) != len(features) or maps.is_floating_point():
@@ -174,7 +174,7 @@ def check_tokens(part: str, features: Features, maps: Tensor) -> None:
 
 
 def square_places(count: int, height: int, width: int) -> tuple[int, int]:
-    """(rows, cols) of so many tokens of an image, when each covers a square. Raises UserError where there is no such grid."""
+    """The grid (rows, cols) in which each of `count` tokens covers a square. Raises UserError where there is no such grid."""
     rows = max(1, round((count * height / width) ** 0.5))
     if count % rows:
         raise UserError(f"{count} tokens make no grid of squares over {height}×{width} pixels: say which as grid=(rows, cols)")

@@ -252,7 +252,8 @@ def test_classes_that_look_alike_are_told_apart(tmp_path, one, other, said):
     train, test = data, told(tmp_path, "test")[0]
     with pytest.raises(UserError) as error:
         check_labels(train, test)
-    assert str(error.value) == f"the test images have classes that no train image has ({spelt(other)}, which is not {spelt(one)})"
+    strangers = f"classes that no train image has ({spelt(other)}, which is not {spelt(one)})"
+    assert str(error.value) == f"the test images have {strangers}: leave these out, or add train images of them"
 
 
 def test_names_that_nothing_looks_like_stay_as_they_are():
