@@ -1,4 +1,4 @@
-"""Every question at once."""
+"""All diagnoses of a method at once."""
 
 from minimim.data.beside import beside
 from minimim.diagnose.features import collapse, head_output, mismatch
@@ -13,7 +13,7 @@ from minimim.methods import anew
 
 
 def checkup(method, train, test, history: list[dict] | None = None) -> list[Verdict]:
-    """Every question that can be asked of this method. train, test: labelled Images; history: of its run.
+    """The verdicts of all diagnoses that fit a method. train, test: Images, with labels for `mismatch`; history: of its run.
 
     Without a `spec` there is no random encoder to compare with, so the probes are left out. print(*checkup(…), sep="\\n").
     """
@@ -31,5 +31,5 @@ def checkup(method, train, test, history: list[dict] | None = None) -> list[Verd
 
 
 def known(data, count: int, needs) -> dict:
-    """The first images, with what a method needs to know of them."""
+    """The first `count` images, and by name what else a method needs, such as their labels."""
     return {"image": data.images[:count]} | {name: beside(data, name)[:count] for name in needs}

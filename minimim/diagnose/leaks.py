@@ -17,11 +17,12 @@ def leak(method, images: Tensor | Inputs, generator: torch.Generator | None = No
     """Does the method see, or get credit for, what it should not? Measured in eval mode on images (B, C, H, W), or on all that the
     method needs, by name; each student view under its own masks.
 
-    moved: how much the predictions of hidden places move, relative to their spread, when noise is put under the mask; 0
-    when nothing leaks. Where pixels are corrupted, they are corrupted anew. visible_credit: the part of the loss's gradient that goes
-    to predictions of visible places; 0 when only hidden ones count. home: change one visible patch of each image: the share of images
-    whose prediction changes most at that very place; near 1 in an untrained method whose ids are restored, often less after training, when
-    no loss asks what is predicted there, and near 1/N where ids are not restored; left out where only what is asked is answered. What a method does not have is not among the numbers: one that predicts no places cannot leak there.
+    moved: how much the predictions of hidden places change when noise is put under the mask, relative to their standard deviation;
+    0 when nothing leaks. Where a masking corrupts pixels, they are corrupted anew. visible_credit: the fraction of the loss's gradient
+    that goes to predictions of visible places; 0 when only hidden ones count. home: one visible patch of each image is changed; the
+    fraction of images whose prediction changes most at that place. It is near 1 in an untrained method that puts tokens back in
+    order, often less after training, since no loss asks for the prediction there, and near 1/N where tokens are not put back; left
+    out where only hidden places are predicted. A number that does not apply is left out: a method that predicts no places has none.
     """
     training, device = method.training, next(method.parameters()).device
     generator = generator or torch.Generator(device).manual_seed(0)
@@ -59,7 +60,7 @@ class Answer:
 
 
 class Watch:
-    """A method under the masks, and with the random numbers, of one look at some inputs: what changes then has one cause."""
+    """A method that can be run again on changed inputs, with the masks and random numbers of a first run, so that only the inputs differ."""
 
     def __init__(self, method: Method, inputs: Inputs, generator: torch.Generator):
         self.method, self.inputs, self.generator = method, inputs, generator
@@ -69,7 +70,7 @@ class Watch:
         self.answers, self.loss = self.look()
 
     def look(self, student: list[Inputs] | None = None) -> tuple[list[Answer], Tensor]:
-        """All answers and the loss; with other student views, where some are given, under the masks of the first look."""
+        """Run the method: all its answers and the loss. student: changed student views, under the masks of the first run."""
         self.generator.set_state(self.start)
         answers: list[Answer] = []
         with torch.random.fork_rng(devices=[]), self.hooked(student, answers):
@@ -79,7 +80,7 @@ class Watch:
 
     @contextmanager
     def hooked(self, student, answers):
-        """Within it the method's views are exchanged, its masks kept or given again, and its answers written down."""
+        """A context in which the method gets other views, its masks are kept or given again, and its answers are recorded."""
         call, current = [], []
 
         def views(module, args, output):
@@ -92,7 +93,7 @@ class Watch:
             if len(self.masks) == number:
                 self.masks.append(output)
             current[:] = [number]
-            # corrupted pixels must be made anew, or nothing under them could show; but only where the same is hidden
+            # corrupted pixels are made anew, or no change under them could show; but only where the same places are hidden
             return [new if new.inputs is not None and torch.equal(new.hidden, old.hidden) else old for old, new in zip(self.masks[number], output, strict=True)]
 
         def decoder(module, args, kwargs, output):
@@ -108,19 +109,19 @@ class Watch:
                 hook.remove()
 
     def places(self, mask: Mask, streams: dict) -> dict[str, Tensor]:
-        """Of each stream that predicts places, which of them are hidden."""
+        """For each stream that predicts places, which of them are hidden: (B, N) bool."""
         found, pairs = {}, {name: {term.pair for term in self.method.terms if term.stream == name} for name in streams}
         for name, answer in streams.items():
             spanned = (mask.spans or {}).get(name)
             hidden = mask.hidden if spanned is None else mask.hidden[:, spanned]
             if answer.dim() == 3 and pairs[name] == {"other"}:
                 found[name] = torch.ones(answer.shape[:2], dtype=torch.bool, device=answer.device)
-            elif answer.dim() == 3 and answer.shape[:2] == hidden.shape and bool(hidden.any()):  # else there is no mask
+            elif answer.dim() == 3 and answer.shape[:2] == hidden.shape and bool(hidden.any()):  # otherwise nothing is hidden
                 found[name] = hidden
         return found
 
     def credit(self) -> dict[str, float]:
-        """visible_credit, of all answers together."""
+        """{"visible_credit": …}, over all answers; {} where none predicts places with a gradient."""
         tensors = [(answer.streams[name], hidden) for answer in self.answers for name, hidden in answer.places.items()]
         tensors = [(x, hidden) for x, hidden in tensors if x.requires_grad]
         if not tensors:
@@ -134,7 +135,7 @@ class Watch:
 
     @torch.no_grad()
     def moved(self) -> dict[str, float]:
-        """moved, of the stream that moves most. Without a number where every place is changed and none is hidden."""
+        """{"moved": …}, of the stream that moves most; {} where no mask hides some places and shows others."""
         if not any(bool(hidden.any()) and not bool(hidden.all()) for hidden in (mask.hidden for masks in self.masks for mask in masks)):
             return {}
         shares: dict[str, float] = {}
@@ -152,8 +153,8 @@ class Watch:
 
     @torch.no_grad()
     def home(self) -> dict[str, float]:
-        """home, of the first answer that predicts places. Without a number where only what is asked is answered, or where a change
-        shows everywhere alike, as through cross-attention that has learnt nothing yet."""
+        """{"home": …}, of the first answer that predicts visible places; {} where there is none, or where a change shows everywhere
+        alike, as through untrained cross-attention."""
         answer = next((a for a in self.answers if any(bool((~hidden).any()) for hidden in a.places.values())), None)
         if answer is None or "image" not in self.inputs:
             return {}

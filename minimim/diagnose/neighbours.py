@@ -1,4 +1,4 @@
-"""Is what is hidden given away by its neighbours?"""
+"""Do its visible neighbours give a hidden patch away?"""
 
 import torch
 from torch import Tensor
@@ -14,12 +14,12 @@ from minimim.targets import Pixels
 def baseline(method, train: Tensor, test: Tensor | Inputs, generator: torch.Generator | None = None) -> Verdict:
     """Does the method fill in better than the hole-filler, under the same masks? If not, too little may be hidden.
 
-    train, test: images (n, C, H, W), uint8, and of test all that the method needs; the hole-filler is fitted on train. over_hole_filler: mean error on hidden
-    patches over the hole-filler's; given_away: the part of the hidden content that the hole-filler explains, beyond the mean
-    of the visible patches. Raises UserError for a method that does not predict pixels.
+    train, test: images (n, C, H, W), uint8, test with all that the method needs; the hole-filler is fitted on train.
+    over_hole_filler: the mean squared error on hidden patches, divided by the hole-filler's. given_away: the fraction of the error of
+    the mean of the visible patches that the hole-filler removes. Raises UserError for a method that does not predict pixels.
     """
     if getattr(method.target, "predicts", None) != "pixels":
-        raise UserError(f"this method predicts {type(method.target).__name__}, not pixels: the hole-filler cannot stand beside it")
+        raise UserError(f"this method predicts {type(method.target).__name__}, not pixels, so it cannot be compared with the hole-filler: leave this out")
     target = next(part for part in method.target.modules() if isinstance(part, Pixels))
     training, device = method.training, next(method.parameters()).device
     generator = generator or torch.Generator(device).manual_seed(0)
@@ -46,7 +46,7 @@ def baseline(method, train: Tensor, test: Tensor | Inputs, generator: torch.Gene
 
 
 def guided(method):
-    """The method's masking as the hole-filler calls it: one that is guided is shown what the teacher makes of the images."""
+    """The method's masking as the hole-filler calls it; a guided masking gets the teacher's output for the images."""
 
     def masks(inputs, grid, generator=None):
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The course of a run: even or uneven blocks before the first step, leaps, plateaus and overflows after it."""
+"""Is a run stable? Each block's gradient before the first step; leaps, plateaus and overflows of the loss after it."""
 
 import math
 import statistics
@@ -14,8 +14,8 @@ from minimim.errors import UserError
 def gradient_by_block(method, images: Tensor | Inputs, generator: torch.Generator | None = None) -> list[float]:
     """The gradient's norm in each block of the encoder, first block first, of one batch (B, C, H, W) in eval mode.
 
-    Before the first step no learning rate has acted yet: what is uneven then is the architecture (arXiv 2002.04745). Even
-    blocks acquit nobody: a deep post-norm encoder can begin even and get stuck all the same.
+    Before the first step no learning rate has acted yet, so uneven gradients come from the architecture (arXiv 2002.04745). Even
+    gradients do not show that a run will be stable: a deep post-norm encoder can begin with them and still get stuck.
     """
     training = method.training
     device = next(method.parameters()).device
@@ -30,13 +30,13 @@ def gradient_by_block(method, images: Tensor | Inputs, generator: torch.Generato
 def stability(history: list[dict]) -> Verdict:
     """Did the loss come down and stay down? history: dicts of step, loss, grad_norm and, where known, lr, as `train` gives.
 
-    leap: the largest loss over the lowest one before it; leap_step; leap_rate: the learning rate then, over the highest of
-    the run; fall: how far the loss came down after the first fifth of the run, as a part. Raises UserError for fewer than
-    5 lines.
+    leap: the largest ratio of a loss to the lowest one before it; leap_step: its step; leap_rate: the learning rate there, over the
+    highest of the run; fall: 1 − the mean loss of the last fifth of the run over that of its second fifth; bad_step: the first step
+    that is not finite. Raises UserError for fewer than 5 lines with a loss.
     """
     lines = [line for line in history if "loss" in line]
     if len(lines) < 5:
-        raise UserError(f"5 lines with a loss are the least that can be judged, here are {len(lines)}: log more often")
+        raise UserError(f"a run is judged by 5 lines with a loss or more, and this one has {len(lines)}: log more often")
     steps, losses, norms = ([line[name] for line in lines] for name in ("step", "loss", "grad_norm"))
     bad = next((n for n in range(len(lines)) if not math.isfinite(losses[n] + norms[n])), None)
     good = losses[:bad]

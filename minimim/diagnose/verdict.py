@@ -1,11 +1,11 @@
-"""What a diagnosis says."""
+"""The result of a diagnosis."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """healthy: whether nothing was found; words: what was found, for people; numbers: what the words rest on."""
+    """The result of one diagnosis. healthy: whether nothing is wrong; words: what was found; numbers: what the words are based on."""
 
     healthy: bool
     words: str

@@ -1,9 +1,9 @@
-"""Weights in and out: the official MAE's, timm's and Hugging Face's, whichever it is.
+"""Load foreign weights, those of the official MAE, timm and Hugging Face, and export encoders to timm.
 
-All three hold the same numbers under other names. A file is read (`files`) together with what it states besides tensors
-(`says`); its names are brought to the official MAE's spelling, whose encoder is timm's (`spellings`); what neither file
-nor tensors state is asked for, or taken as usual and said (`unsaid`); then it is one step to ours, encoder.* and
-decoder.* (`fill`). What does not fit is told with its cause (`causes`).
+All three store the same numbers under different names. `files` reads a file, and `says` what it states besides tensors.
+`spellings` renames the tensors as the official MAE names them, whose encoder has timm's names. `unsaid` settles what neither the
+file nor the tensors state: the caller says it, or a usual value is assumed, with a warning. `fill` puts the weights into a method of
+this library, as encoder.* and decoder.*. `causes` explains why weights do not fit.
 """
 
 from minimim.interop.files import load_file

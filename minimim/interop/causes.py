@@ -1,4 +1,4 @@
-"""Why foreign weights do not fit: each misfit with its own cause, in words."""
+"""Why foreign weights do not fit: a sentence for each cause."""
 
 import re
 
@@ -8,7 +8,7 @@ from minimim.encoders import ViT
 from minimim.errors import UserError
 from minimim.patches import PatchEmbed
 
-DESIGNS = [  # (in a name, what it is): encoders that compute something else than a plain ViT
+DESIGNS = [  # (pattern of a name, what it belongs to): encoders that compute something else than a plain ViT
     (r"^(layers|stages)\.\d+\.blocks\.|downsample", "blocks in stages, as in Swin"),
     (r"relative_position|rel_pos_bias|attn\.[qv]_bias", "relative positions or split biases in attention, as in BEiT and SimMIM's own code"),
     (r"\.(ls[12]|gamma_[12])\b|layer_scale|lambda_?[12]\b", "layer scale, as in DINOv2, BEiT and CaiT"),
@@ -22,7 +22,7 @@ DESIGNS = [  # (in a name, what it is): encoders that compute something else tha
     (r"patch_embed\.(?!proj\.)", "another patch embedding than one linear map"),
     (r"\.(attn|mlp)\.norm\.", "norms inside of attention or MLP"),
 ]
-# What stands behind the encoder, or in for a hidden patch: without it the encoder still computes the same.
+# Parts that follow the encoder, or stand in for a hidden patch: the encoder computes the same without them.
 NOT_THE_ENCODER = re.compile(
     r"decoder\.|encoder\.(vit\.)?(head|fc_norm|pooler|attn_pool|classifier|lm_head|decoder|embeddings\.mask_token|masked_embed)"
 )
@@ -32,8 +32,8 @@ def refuse_other_encoders(encoder: nn.Module) -> None:
     """Raise UserError for an encoder of ours whose weights are laid out like none of timm's, the official MAE's or Hugging Face's."""
     if not isinstance(encoder, ViT) or not isinstance(encoder.patch_embed, PatchEmbed):
         raise UserError(
-            f"foreign weights, and those for timm, are a plain ViT's, and this encoder is a {type(encoder).__name__}, whose weights no other "
-            "code lays out like that: save and load it by minimim.save and minimim.load"
+            f"only a plain ViT's weights can be exchanged with other code, and this encoder is a {type(encoder).__name__}, whose weights no "
+            "other code lays out in the same way: save and load it with minimim.save and minimim.load"
         )
 
 
@@ -46,16 +46,16 @@ def refuse_other_designs(official: dict[str, Tensor]) -> None:
     if "fc_norm.weight" in official and "norm.weight" not in official:
         raise UserError(
             "these weights have fc_norm and no norm: they were fine-tuned on the mean of the patches, normed after the mean and not "
-            "before it, so the features of this library's encoder would be others; take the pretrained weights, or wrap timm's model "
+            "before it, so this library's encoder would give different features; take the pretrained weights, or wrap timm's model "
             'with global_pool="avg" in interop.TimmEncoder'
         )
 
 
 def has_more(name: str, what: str = "") -> str:
-    """The sentence for an encoder that has more to it than ours."""
+    """The sentence for an encoder that has parts which ours lacks."""
     return (
-        f"these weights have {name}, which this library's encoder has not{what}, and without it they would compute something else: "
-        "give those of a plain ViT, or wrap a Vision Transformer of timm's as it is in interop.TimmEncoder"
+        f"these weights have {name}, which this library's encoder does not have{what}, and without it they would compute something else: "
+        "give those of a plain ViT, or wrap timm's Vision Transformer as it is in interop.TimmEncoder"
     )
 
 
@@ -79,8 +79,8 @@ def why_missing(name: str, ours: dict[str, Tensor]) -> str:
     if rest.endswith("attn.qkv.bias") and not any(n.endswith(("attn.qkv.bias", "attn.k.bias")) for n in ours):
         return "their attention has no bias, and this library's has one"
     if rest.endswith("bias") and not any(n.endswith(f".{rest.split('.', 2)[-1]}") for n in ours):
-        return "their maps have no bias, and this library's have one"
-    return "the file does not hold the whole network: get it again, or save the whole state_dict()"
+        return "their linear layers have no bias, and this library's have one"
+    return "the file does not hold the whole network: download it again, or save the whole state_dict()"
 
 
 def why_shape(name: str, have, need) -> str:

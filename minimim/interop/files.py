@@ -1,7 +1,7 @@
 """A file of foreign weights, read without running anything that is in it.
 
-A PyTorch checkpoint is a pickle, and a pickle can run code. So it is read by torch's own restricted reader, which lets
-tensors and plain containers in, and besides these only what cannot do anything: the few classes in HARMLESS.
+A PyTorch checkpoint is a pickle, and a pickle can run code. So it is read by torch's restricted reader, which accepts
+tensors and plain containers, and besides these only the few classes in HARMLESS, which cannot do anything.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from minimim.interop.spellings import FIRST, one_encoder
 
 
 def without_default(_factory=None) -> dict:
-    """What a defaultdict is read as, since torch's reader fills plain dicts alone."""
+    """An empty dict, as which a defaultdict is read, because torch's reader fills plain dicts alone."""
     return {}
 
 
@@ -31,7 +31,7 @@ PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureW
 HARMLESS = [  # classes that training codes leave in `args`: (class, the name in the file) or the class alone
     argparse.Namespace,
     *(types.SimpleNamespace, datetime.datetime, datetime.date, datetime.timedelta),
-    *((without_default, "collections.defaultdict"), int, float, list, dict, set),  # and what it would make
+    *((without_default, "collections.defaultdict"), int, float, list, dict, set),  # and the types that it would make
     *((pathlib.PurePosixPath, f"{module}.{name}") for module in ("pathlib", "pathlib._local") for name in PATHS),
     np.dtype,
     np.ndarray,
@@ -64,7 +64,7 @@ def load_file(path, key: str = "") -> Weights:
 
 
 def read(path: Path):
-    """What a file holds. Raises UserError when it cannot be read, or must not be."""
+    """The content of a file. Raises UserError when it cannot be read, or could run code."""
     if not path.is_file():
         raise UserError(f"there is no file {path}{': it is a folder, give the file of weights in it' if path.is_dir() else ''}")
     if path.name.endswith(".index.json") or re.search(r"-\d+-of-\d+\.", path.name):
@@ -81,7 +81,7 @@ def read(path: Path):
             ours = False
             with torch.serialization.safe_globals(HARMLESS), open(path, "rb") as file:
                 content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged pickle can raise has no end
+    except Exception as error:  # a damaged pickle can raise anything
         raise UserError(f"{path} is refused: {cause(str(error))}") from error
     if ours:
         raise UserError(f"{path} was written by minimim: read it with minimim.load, or name it by --checkpoint")
@@ -96,7 +96,7 @@ def holds_safetensors(path: Path) -> bool:
 
 
 def cause(error: str) -> str:
-    """Why torch would not read a file, from what it says, and what to do."""
+    """Why torch refused a file, from its error message, and what to do."""
     if "TorchScript" in error:
         return "it is a TorchScript archive, which is a program; ask its author for the state_dict() of the model"
     held = re.search(r"(?:GLOBAL|unsupported class|unrecognized function|but got <class) '?([\w.]+)", error)
@@ -110,7 +110,7 @@ def cause(error: str) -> str:
 
 
 def flatten(content: dict, prefix: str = "", depth: int = 4) -> dict[str, Tensor]:
-    """The tensors of nested dicts by dotted names, whatever else stands between them; `depth` dicts deep at most."""
+    """The tensors of nested dicts by dotted names, at most `depth` dicts deep; all other values are left out."""
     flat = {}
     for name, value in content.items():
         if isinstance(value, Tensor):

@@ -17,7 +17,7 @@ from minimim.patches import resize_positions
 
 @dataclass
 class Loaded:
-    """What came in. source: whose spelling it was; decoder: whether the decoder came too; ignored: names not used."""
+    """What was loaded. source: the code whose names the weights had; decoder: whether a decoder was loaded too; ignored: names not used."""
 
     source: str
     decoder: bool
@@ -30,12 +30,12 @@ def has_decoder(weights: dict[str, Tensor]) -> bool:
 
 
 def load(method: Method, weights: dict[str, Tensor], image_size=None) -> Loaded:
-    """Fill a method with foreign weights; which code wrote them, it finds out.
+    """Fill a method with foreign weights; their names show which code wrote them.
 
     image_size: (H, W) or one side that they were trained at, where it is not square. Positions of another grid than the
     method's are interpolated. A decoder is filled when the weights hold one, else it stays as it is, and so does a mask
     token that the encoder has; a teacher begins as a copy of its students.
-    Raises UserError when the encoder is not all there, of another shape, or has more to it than the method's.
+    Raises UserError when the encoder is incomplete, has another shape, or has parts that the method's lacks.
     """
     source, official = to_official(weights)
     known = Known({"image_size": image_size}, getattr(weights, "says", {}))
@@ -81,8 +81,8 @@ def adapt_positions(ours: dict[str, Tensor], method: Method, known: Known) -> No
 
 def method_for(weights: dict[str, Tensor], *, image_size=None, heads=None, decoder_heads=None, normalize_target=None,
                mean=None, std=None) -> Method:  # fmt: skip
-    """An MAE of the size that foreign weights are of, filled with them, in eval mode: width, depth and patch are read off
-    their shapes, and an encoder without CLS stays one.
+    """An MAE of the size of foreign weights, filled with them, in eval mode: width, depth and patch size are read off their shapes,
+    and an encoder without CLS stays without.
 
     The tensors do not show the rest. None means: as their file states it, or as the weights show beyond doubt, or else as is
     usual, with a warning that lists what was assumed.
@@ -90,8 +90,8 @@ def method_for(weights: dict[str, Tensor], *, image_size=None, heads=None, decod
     a square. heads: of the encoder; usually as many as the named size has. decoder_heads: usually 16, or as this library's decoder
     of these sizes has. normalize_target: whether the decoder predicts normalised patches; a decoder that answers an image of
     one grey with its grey does not. mean, std: the statistics of pixels, one number a channel in [0, 1]; usually ImageNet's.
-    Raises UserError for a width and depth that have no name when nobody says the heads, for an encoder that has more to it
-    than ours (such as DINOv2's layer scale), and for what `load` refuses.
+    Raises UserError for a width and depth of no named size where heads are not stated, for an encoder with parts that ours lacks
+    (such as DINOv2's layer scale), and for what `load` refuses.
     """
     source, official = to_official(weights)
     refuse_other_designs(official)
@@ -115,7 +115,7 @@ def method_for(weights: dict[str, Tensor], *, image_size=None, heads=None, decod
 
 
 def says_of(weights: dict[str, Tensor], official: dict[str, Tensor]) -> dict:
-    """What the weights' file states; nothing when it is plainly about a model of another width or depth.
+    """What the weights' file states; nothing when it describes a model of another width or depth.
 
     Raises UserError for a model whose MLP or norms compute something else than ours."""
     says = getattr(weights, "says", {})
@@ -135,7 +135,7 @@ def depth_of(official: dict[str, Tensor], blocks: str) -> int:
 
 
 def shape_of(official: dict[str, Tensor], known: Known, image_size) -> dict:
-    """The options of `create` that an encoder's weights are of: size, patch_size, channels, image_size, and no CLS."""
+    """The options of `create` for the encoder of these weights: size, patch_size, channels, image_size, and cls=False without CLS."""
     kernel, table = official.get("patch_embed.proj.weight"), official.get("pos_embed")
     if kernel is None:
         raise UserError("these weights have no patch_embed.proj.weight, so their size cannot be told: give the whole encoder's")
@@ -177,7 +177,7 @@ def size_of_encoder(dim: int, depth: int, known: Known) -> str | tuple[int, int,
 
 
 def decoder_of(official: dict[str, Tensor], size, known: Known) -> dict:
-    """The options of `create` that a decoder's weights are of, and what is told of how it was trained."""
+    """The options of `create` for the decoder of these weights, and what is known of how it was trained."""
     dim, depth = len(official["decoder_embed.weight"]), depth_of(official, "decoder_blocks.")
     ours = DECODERS.get(size) if isinstance(size, str) else None
     usual = ours[2] if ours and ours[:2] == (dim, depth) else 16  # as the official MAE and Hugging Face have by default

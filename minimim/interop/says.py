@@ -11,13 +11,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-STATED = {  # as others call it: (as we do, of which kinds)
+STATED = {  # their word: (ours, the types that its value may have)
     "norm_pix_loss": ("normalize_target", (bool,)),
     "mask_ratio": ("mask_ratio", (float,)),
     "input_size": ("image_size", (int,)),
     "image_size": ("image_size", (int,)),
     "num_attention_heads": ("heads", (int,)),
-    "num_heads": ("heads", (int,)),  # timm's, and the next
+    "num_heads": ("heads", (int,)),  # timm's, like the next
     "img_size": ("image_size", (int,)),
     "act_layer": ("activation", (str,)),
     "decoder_num_attention_heads": ("decoder_heads", (int,)),
@@ -34,19 +34,19 @@ BESIDE = ("config.json", "preprocessor_config.json")  # where Hugging Face and t
 
 
 class Weights(dict[str, Tensor]):
-    """Names and tensors, and what their file states besides: says, {word: value}, with the words of `method_for`."""
+    """A state dict, with what its file states besides. says: {word: value}, in the words of `method_for`'s arguments."""
 
     def __init__(self, tensors=(), says: dict | None = None):
         super().__init__(tensors)
         self.says = says or {}
 
     def __reduce__(self):
-        """They are saved as a plain state dict, which every reader lets in; `says` stays behind."""
+        """Pickle as a plain OrderedDict, which every restricted reader accepts; `says` is not saved."""
         return OrderedDict, (), None, None, iter(self.items())
 
 
 def stated(about) -> dict:
-    """What a description states, a dict or a Namespace, in our words; a value of another kind than it should be is left out."""
+    """What a description, a dict or a Namespace, states in our words; a value of an unexpected type is left out."""
     about = vars(about) if isinstance(about, argparse.Namespace) else about
     says = {}
     for name, value in about.items() if isinstance(about, dict) else ():

@@ -1,7 +1,7 @@
-"""One encoder's weights under one spelling, the official MAE's: which prefix they stand behind, and who spelt them.
+"""Rename the weights of one encoder as the official MAE does: whose names they have, and which prefix they share.
 
-Hugging Face alone has spelt the same weights in three ways, in memory and on disk, old and new. A prefix comes from what
-was wrapped around the encoder: `module.` from several GPUs, `_orig_mod.` from torch.compile, `backbone.` or `teacher.`
+Hugging Face alone has named the same weights in three ways, in memory and on disk, in old and new versions. A prefix comes from
+what was wrapped around the encoder: `module.` from several GPUs, `_orig_mod.` from torch.compile, `backbone.` or `teacher.`
 from the training code.
 """
 
@@ -38,7 +38,7 @@ USUAL = (  # of several encoders in one file, the one that is evaluated: in DINO
 
 
 def to_official(weights: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """Whose weights these are, and the same under the official MAE's names. Raises UserError for anyone else's."""
+    """The code whose names the weights have, and the weights under the official MAE's names. Raises UserError for unknown names."""
     check_tensors(weights)
     names = ", ".join(sorted(weights)[:3])
     weights = one_encoder(weights)
@@ -52,7 +52,7 @@ def to_official(weights: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
 
 
 def check_tensors(weights) -> None:
-    """Raise UserError unless weights are names with tensors, and those of finite numbers."""
+    """Raise UserError unless weights are a dict of tensors by name, not quantised and of finite numbers."""
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise UserError(f"weights are names with tensors, as load_file or state_dict() gives them, not of type {type(weights).__name__}")
     for name, tensor in weights.items():
@@ -131,7 +131,7 @@ def to_ours(name: str) -> str:
 
 
 def from_ours(name: str) -> str:
-    """The way back: a name of this library's decoder, or of its encoder without `encoder.`, in the official spelling."""
+    """The inverse of `to_ours`: a name of this library's decoder, or of its encoder without `encoder.`, in the official spelling."""
     if name == "decoder.mask_token":
         return "mask_token"
     return f"decoder_{name.removeprefix('decoder.')}" if name.startswith("decoder.") else name

@@ -1,4 +1,4 @@
-"""Encoders to timm, and timm's encoders under this library's protocol."""
+"""Export encoders to timm, and evaluate timm's encoders by this library's protocol."""
 
 import inspect
 
@@ -16,10 +16,10 @@ THEIRS = ("cls_token", "pos_embed", "patch_embed", "blocks", "norm")  # not the 
 
 
 def to_timm(method: Method) -> Weights:
-    """The encoder's weights as timm's `vit_*` models (num_classes=0) load them, strict. An encoder without CLS fits a model
-    with class_token=False and global_pool=""; other options of the model are what `says` says, such as its heads.
+    """The encoder's weights as timm's `vit_*` models (num_classes=0) load them with strict=True. An encoder without CLS fits a model
+    with class_token=False and global_pool=""; `says` of the weights holds other options that the model needs, such as its heads.
 
-    Raises UserError for an encoder that is no plain ViT.
+    Raises UserError for an encoder that is not a plain ViT.
     """
     encoder = method.encoder
     refuse_other_encoders(encoder)
@@ -32,8 +32,8 @@ def to_timm(method: Method) -> Weights:
 class TimmEncoder(nn.Module):
     """A timm Vision Transformer with this library's `features`, so that the same protocol can probe it.
 
-    Raw images are normalised with the mean and spread that the timm model was trained with. A model that norms after its
-    mean (`fc_norm`) does so here for pool="mean". Raises UserError for a model that is no Vision Transformer.
+    Raw images are normalised with the mean and standard deviation that the timm model was trained with. A model whose norm follows
+    the mean of the patches (`fc_norm`) applies it here for pool="mean". Raises UserError for a model that is not a Vision Transformer.
     """
 
     def __init__(self, model: nn.Module):

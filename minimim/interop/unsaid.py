@@ -1,7 +1,7 @@
 """What the tensors do not show: heads, the grid, the target, and how images were normalised.
 
-Each is taken from the one who loads the weights, or from what their file states, or from the weights themselves where
-they leave no doubt. Only then it is taken as usual, and one warning lists all that was.
+Each is taken from the caller's arguments, else from what the file states, else from the weights themselves where these leave no
+doubt. Where none of them tells, the usual value is assumed, and one warning lists everything that was.
 """
 
 import math
@@ -18,7 +18,7 @@ from minimim.patches import sincos_positions
 class Known:
     """What is known of foreign weights besides their tensors, and what was only assumed.
 
-    asked: what the caller said, None where nothing; says: what the file states.
+    asked: the caller's arguments, None where nothing was given; says: what the file states.
     """
 
     def __init__(self, asked: dict, says: dict):
@@ -26,13 +26,13 @@ class Known:
         self.assumed = {}  # word → what was assumed
 
     def take(self, word: str, usual, text: str):
-        """What is told of a word, or else what is usual, which is then noted in a text."""
+        """The value that is known for a word, or else the usual one, with a text that `tell` will show."""
         if word not in self.told:
             self.assumed[word] = text
         return self.told.get(word, usual)
 
     def tell(self, source: str) -> None:
-        """One warning with all that was assumed."""
+        """Warn once, with everything that was assumed."""
         if self.assumed:
             warnings.warn(
                 f"these {source} weights do not say everything, so this was assumed: {'; '.join(filter(None, self.assumed.values()))} "
@@ -50,7 +50,7 @@ def sides(image_size) -> tuple[int, int] | None:
 
 
 def grid_from_table(table: Tensor) -> tuple[int, int] | None:
-    """The grid whose fixed sine-cosine positions a table (N, D) is, or None for a table that was learnt."""
+    """The grid (rows, cols) whose sine-cosine positions a table (N, D) holds, or None for a learnt table."""
     count, dim = table.shape
     if dim % 4 == 0:
         for rows in (rows for rows in range(1, count + 1) if count % rows == 0):
@@ -61,10 +61,10 @@ def grid_from_table(table: Tensor) -> tuple[int, int] | None:
 
 
 def grid_of_table(table: Tensor, patch_size: int, known: Known, home: tuple[int, int] | None = None) -> tuple[int, int]:
-    """(rows, cols) of a table of positions (N, D): as told, or the grid whose sine-cosine table it is, or else assumed to be
-    the home grid, where that has as many places, or a square.
+    """(rows, cols) of a table of positions (N, D): by the known image size, or the grid whose sine-cosine table it is, or else the
+    home grid, where that has as many places, or an assumed square.
 
-    Raises UserError for a number of places that is no square where nothing tells their grid.
+    Raises UserError for a number of places that is not a square where their grid is not known.
     """
     count = len(table)
     size = sides(known.told.get("image_size"))
@@ -86,8 +86,8 @@ def grid_of_table(table: Tensor, patch_size: int, known: Known, home: tuple[int,
 
 
 def give_cls_a_place(official: dict[str, Tensor], known: Known) -> None:
-    """Put a row of zeros before positions (1, N, D) that are told to be of patches alone while there is a CLS, in place: some
-    encoders, timm's with no_embed_class, add nothing to it, which is the same."""
+    """Put a row of zeros before positions (1, N, D), in place, where there is a CLS and the known image size shows that they are for
+    patches alone. Such encoders, timm's with no_embed_class, add nothing to CLS, which is the same."""
     table, kernel, size = official.get("pos_embed"), official.get("patch_embed.proj.weight"), sides(known.told.get("image_size"))
     whole = "cls_token" in official and size and table is not None and table.dim() == 3 and kernel is not None
     if whole and size[0] * size[1] == table.shape[1] * kernel.shape[-2] * kernel.shape[-1]:
@@ -110,8 +110,8 @@ def paints_brightness(method) -> float:
 
 
 def settle_target(method, known: Known) -> None:
-    """Find out what the decoder of a filled MAE predicts, where nobody told: a decoder that follows an image's brightness
-    predicts raw pixels for certain, another one is assumed to predict normalised patches."""
+    """Find out what the decoder of a filled MAE predicts, where that is not stated: a decoder that follows an image's brightness
+    must predict raw pixels, and any other is assumed to predict normalised patches."""
     if "normalize_target" not in known.told and not paints_brightness(method) > 0.5:
         method.target.normalize = known.take("normalize_target", True, "the decoder predicts normalised patches")
         method.spec["normalize_target"] = True
@@ -119,8 +119,9 @@ def settle_target(method, known: Known) -> None:
 
 @torch.no_grad()
 def restate(method, known: Known, decoder: bool) -> None:
-    """Rewrite an MAE that was trained with another mean and std of pixels for ours. It stays exact: the two differ by a linear map
-    of each channel, which the patch embedding takes up, and so does the last map of a decoder that predicts raw pixels.
+    """Change the weights of an MAE that was trained with another mean and std of pixels so that it takes ours. This is exact: the two
+    normalisations differ by a linear map of each channel, which is merged into the patch embedding, and into the last layer of a
+    decoder that predicts raw pixels.
 
     decoder: whether the decoder is foreign too. Raises UserError for statistics that are not one number a channel, and for a
     decoder of normalised patches when the channels differ in scale, which cannot be rewritten.
