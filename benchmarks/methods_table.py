@@ -17,7 +17,7 @@ HOW = (
 )
 SHOWN = {  # column → its heading
     "linear": "linear", "random_linear": "its random weights", "best_linear": "linear, best place", "random_best": "random weights, best place",
-    "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²", "effective_rank": "effective rank", "spread": "standard deviation",
+    "knn": "k-NN", "shots20": "20 labels", "miou": "mean IoU", "place_r2": "place and size R²", "effective_rank": "effective rank", "std": "standard deviation",
 }  # fmt: skip
 
 
@@ -43,8 +43,38 @@ def shown(runs: list[dict], column: str) -> str:
     return f"{values[0]:.{digits}f}" + (f" ± {float(error):.{digits}f}" if error else "")
 
 
+def usual(rows: list[dict]) -> list[dict]:
+    """Without runs of other options, or of more steps than the shortest whole run."""
+    plain = [row for row in rows if not row.get("variant")]
+    least = min((int(row["steps"]) for row in plain if row["stage"] == "whole"), default=0)
+    return [row for row in plain if row["stage"] != "whole" or int(row["steps"]) == least]
+
+
 def table(rows: list[dict]) -> str:
-    """Markdown: the floors, then the methods by the survey's sections, what is missing as missing."""
+    """Markdown: the floors, then the methods by the survey's sections, what is missing as missing; then longer runs, and those of
+    methods that were changed."""
+    return "\n".join([*comparison(usual(rows)), *others(rows)])
+
+
+def others(rows: list[dict]) -> list[str]:
+    """The lines of a table of the whole runs that the comparison leaves out, each beside the method as it is where that ran as long."""
+    left = [row for row in rows if row["stage"] == "whole" and row not in usual(rows)]
+    if not left:
+        return []
+    columns = SHOWN | {"head_std": "standard deviation of the head's answers", "random_head_std": "of random weights'"}
+    headings = ["method", "changed", "steps", "seeds", *columns.values(), "lr"]
+    lines = ["", "Longer runs, and methods with something changed:", "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lengths = {(row["method"], row["steps"]) for row in left}
+    there = [row for row in rows if row["stage"] == "whole" and (row["method"], row["steps"]) in lengths]
+    for name, steps, variant in sorted({(row["method"], int(row["steps"]), row["variant"]) for row in there}):
+        runs = [row for row in there if (row["method"], row["steps"], row["variant"]) == (name, str(steps), variant)]
+        cells = [name, variant or "as it is", str(steps), str(len(runs)), *(shown(runs, column) for column in columns), runs[0]["lr"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def comparison(rows: list[dict]) -> list[str]:
+    """The lines of the table of all methods."""
     headings = ["§", "method", *SHOWN.values(), "lr", "ms a step", "GFLOP a step", "longer: lr and steps", "longer: linear, best place"]
     lines = [HOW, "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for name in (*FLOORS, *names()):
@@ -58,7 +88,7 @@ def table(rows: list[dict]) -> str:
         cells += [runs[0]["lr"] or "–", f"{1000 * float(step[0]['seconds']):.0f}" if step else "–", f"{float(gflops):.1f}" if gflops else "–"]
         cells += [f"{longer[0]['lr']}, {longer[0]['steps']}" if longer else "–", shown(longer, "best_linear")]
         lines.append(f"| {section} | {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return lines
 
 
 def draw(rows: list[dict], path: Path) -> None:
@@ -69,6 +99,7 @@ def draw(rows: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    rows = usual(rows)
     there = [name for name in names() if runs_of(rows, name, "whole")]
     if not there:
         return

@@ -1,4 +1,4 @@
-"""What the features are worth: collapse, and features that serve another question."""
+"""Two causes of poor features: collapse, and a task that asks for something else."""
 
 import math
 
@@ -16,8 +16,8 @@ from minimim.masking.mask import Mask
 
 def collapse(features: Tensor, *, random: Tensor | None = None, head: Tensor | None = None, random_head: Tensor | None = None) -> Verdict:
     """Do images still get different features, in many directions? features: (n, D); random: those of the same images by
-    an untrained encoder of the same kind, which says what this architecture begins with. head: (n, T), what the method's head says of
-    these images (`head_output`), and random_head, what an untrained one does: prototypes collapse there long before the encoder.
+    an untrained encoder of the same kind, which show what this architecture begins with. head: (n, T), the output of the method's head
+    for these images (`head_output`), and random_head, of an untrained method: prototypes collapse there long before the encoder.
 
     The two measures see different things. Where all images get one vector, what is left is noise, and noise has many directions: the
     spread shows that, and the effective rank does not.
@@ -51,9 +51,10 @@ def collapse(features: Tensor, *, random: Tensor | None = None, head: Tensor | N
 
 @torch.no_grad()
 def head_output(method, images, batch_size: int = 100) -> Tensor | None:
-    """What the method's head says of each whole image, (n, T): its "cls" stream, or else the mean over its places; None for a
-    method whose head predicts pixels, or several modalities, which differ as images do. images: Images with all that the method needs."""
-    if getattr(method.target, "predicts", None) in ("pixels", "several"):
+    """The output of a method's head for each whole image, (n, T): its "cls" stream, or else the mean over its places; None for a
+    head that predicts pixels alone, or several modalities, which differ as images do. images: Images with all that the method needs."""
+    predicts = getattr(method.target, "predicts", None)
+    if predicts == "several":
         return None
     training, device, rows = method.training, next(method.parameters()).device, []
     method.eval()
@@ -62,14 +63,16 @@ def head_output(method, images, batch_size: int = 100) -> Tensor | None:
         places = encoded.grid[0] * encoded.grid[1]
         shown = torch.zeros(len(x), places, dtype=torch.bool, device=device)
         answer = method.decoder(encoded, Mask(shown, visible=places), ~shown)
+        if predicts == "pixels" and "cls" not in answer:
+            break
         stream = answer.get("cls", next(iter(answer.values())))
         rows.append((stream if stream.dim() == 2 else stream.mean(dim=1)).float().cpu())
     method.train(training)
-    return torch.cat(rows)
+    return torch.cat(rows) if rows else None
 
 
 def mismatch(features: tuple[Features, Features], random: tuple[Features, Features], where=None) -> Verdict:
-    """Did pretraining help to tell classes apart? If not, and where things are is told well, it served another task.
+    """Did pretraining help to tell classes apart? If not, and the features do predict place and size, it served another task.
 
     features, random: (train, test) of the encoder and of an untrained one. where: (train, test) numbers to regress, (n, T).
     """

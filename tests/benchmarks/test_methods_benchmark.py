@@ -31,7 +31,7 @@ def go(bench, monkeypatch, out, *words):
 def test_a_method_is_tried_run_and_run_longer_and_nothing_is_done_again(bench, monkeypatch, tmp_path, capsys):
     calls = []
     whole = bench.pretrain
-    monkeypatch.setattr(bench, "pretrain", lambda name, images, seed, steps, lr, device: calls.append((steps, lr)) or whole(name, images, seed, steps, lr, device))
+    monkeypatch.setattr(bench, "pretrain", lambda name, images, seed, steps, lr, *more: calls.append((steps, lr)) or whole(name, images, seed, steps, lr, *more))
     rows = go(bench, monkeypatch, tmp_path, "--methods", "umae")
     mine = [row for row in rows if row["method"] == "umae"]
     best = float(max(mine[:3], key=lambda row: float(row["chosen_by"]))["lr"])
@@ -40,7 +40,7 @@ def test_a_method_is_tried_run_and_run_longer_and_nothing_is_done_again(bench, m
     assert [steps for steps, _ in calls] == [2, 2, 2, 4, *[16] * len(longer)]
     assert [float(row["lr"]) for row in mine] == [1.5e-4, 2e-3, 8e-3, best, *longer]
     last = mine[-1]
-    for column in ("linear", "random_linear", "best_linear", "random_best", "knn", "shots20", "miou", "place_r2", "effective_rank", "spread", "gflops_a_step", "seconds"):
+    for column in ("linear", "random_linear", "best_linear", "random_best", "knn", "shots20", "miou", "place_r2", "effective_rank", "std", "gflops_a_step", "seconds"):
         assert float(last[column]) == float(last[column]), column
     assert {row["method"] for row in rows if row["stage"] == "floor"} == {"raw pixels", "random init", "eva's teacher"}
     told = capsys.readouterr().out
