@@ -1,4 +1,4 @@
-"""Who looks: encoders, all with one protocol (encoded.py)."""
+"""Encoders, all with the same protocol (encoded.py)."""
 
 from minimim.encoders.convnet import ConvNet
 from minimim.encoders.encoded import Encoded, Streams, layer_number

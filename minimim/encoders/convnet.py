@@ -1,9 +1,9 @@
-"""Convolutional encoders that skip what is hidden (SparK, Tian et al., arXiv 2301.03580): a ConvNeXt (Liu et al., arXiv 2201.03545)
+"""Convolutional encoders that skip hidden cells (SparK, Tian et al., arXiv 2301.03580): a ConvNeXt (Liu et al., arXiv 2201.03545)
 and a ResNet (He et al., arXiv 1512.03385).
 
-A dense convolution would carry visible content into hidden cells and wash the mask out. A sparse one computes visible cells
-only; here it is done with dense ones, and after each the hidden cells are set to zero. Norms count the visible cells alone.
-The mask is handed from block to block, so a batch without one is simply dense.
+A dense convolution would carry visible content into hidden cells, and the mask would shrink from layer to layer. A sparse convolution
+computes visible cells only; here it is emulated by a dense one, after which the hidden cells are set to zero. Norms use the visible
+cells alone. The mask is passed from block to block; without a mask the encoder is an ordinary dense one.
 """
 
 from collections.abc import Sequence
@@ -38,17 +38,18 @@ RESNETS = {  # tiny is ResNet-18, small is ResNet-34; micro, base and large are 
 
 
 class ConvNet(Staged):
-    """A ConvNeXt-like or ResNet-like encoder; hidden cells are zero on every map, and move nothing.
+    """A ConvNeXt-like or ResNet-like encoder in which hidden cells are zero on every map and do not influence visible ones.
 
-    kind: "convnext" or "resnet" (basic blocks; its `norm` is None, for its last block ends in one). image_size: (H, W) or one side;
-    other sizes work too. patch_size: the side in pixels of a cell of the last map, which is what is hidden; 32 gives the
-    four stages of the papers (stages.py). size: micro, tiny, small, base or large. drop_path: the rate of the last block, growing
-    linearly from 0.
-    Differs: halving the map is part of the block that follows; layer scale begins at 1, not 1e-6, and weights by the size of their
-    layer, not at a spread of 0.02, which is meant for widths of hundreds: narrow blocks would begin, and stay, as good as absent;
-    the last norm is taken of each cell and not after the mean; the ResNet's stem is one convolution with the fine patch as its
-    stride, without max-pooling, and its halving shortcut a 2×2 convolution, not a 1×1 that skips three cells in four.
-    Raises UserError for a kind or a size that is not there.
+    kind: "convnext" or "resnet" (basic blocks; its `norm` is None, because its last block ends in one). image_size: (H, W) or one side,
+    in pixels; other sizes work too. patch_size: the side in pixels of a cell of the last map, which is the unit that is hidden; 32 gives
+    the four stages of the papers (stages.py). size: micro, tiny, small, base or large. drop_path: the rate of the last block; it grows
+    linearly from 0 at the first.
+    Differs: halving the map is part of the block that follows; layer scale starts at 1, not 1e-6, and the standard deviation of initial
+    weights depends on the size of their layer instead of 0.02, which suits widths of several hundred, whereas the branches of narrow
+    blocks would start close to zero and stay there; the last norm is applied to each cell, not after the mean; the ResNet's stem is one
+    convolution with the fine patch as its stride, without max-pooling, and its halving shortcut is a 2×2 convolution, not a 1×1 that
+    skips three cells in four.
+    Raises UserError for an unknown kind or size.
     """
 
     def __init__(self, image_size=224, patch_size=32, size="base", *, channels=3, kind="convnext", drop_path=0.0):
@@ -57,7 +58,7 @@ class ConvNet(Staged):
         super().__init__(image_size, patch_size, size, CONVNEXTS if kind == "convnext" else RESNETS)
         self.kind, self.channels = kind, channels
         make = ConvNeXtBlock if kind == "convnext" else ResNetBlock
-        wide = self.fine if kind == "convnext" else 2 * self.fine - 1  # pixels that a fine cell looks at, along a side
+        wide = self.fine if kind == "convnext" else 2 * self.fine - 1  # side in pixels of the first convolution's kernel
         self.stem = Convolution(channels, self.widths[0], wide, self.fine)
         self.stem_norm = CellNorm(self.widths[0]) if kind == "convnext" else BatchNorm(self.widths[0])
         self.blocks = nn.ModuleList()
@@ -73,17 +74,17 @@ class ConvNet(Staged):
         """Images to fine cells: (B, C, H, W), active (B, rows, cols) → (B, rows, cols, D_0)."""
         check_pixels(images, self.stem.conv.weight.dtype)
         if images.dim() != 4 or images.shape[1] != self.channels:
-            raise UserError(f"this encoder takes images (B, {self.channels}, H, W), and these are {tuple(images.shape)}: give such")
+            raise UserError(f"this encoder takes images of shape (B, {self.channels}, H, W), and these are {tuple(images.shape)}: give images of that shape")
         rows, cols = self.grid(images)
         pixels = None if active is None else at_scale(active.flatten(1), (rows * self.scale(0), cols * self.scale(0)), self.fine)
         x = self.stem_norm(self.stem(shown(images.permute(0, 2, 3, 1), pixels), active), active)
         return x if self.kind == "convnext" else F.relu(x)
 
     def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: str | Sequence[str] = ()) -> Encoded:
-        """Encode images, raw or normalised, (B, C, H, W), under a mask or whole. patches: (B, N, D) of all cells of the last map,
-        zeros where hidden; maps: as they are before it, zeros where hidden.
+        """Encode images, raw or normalised, (B, C, H, W), with a mask or whole. patches: (B, N, D) of all cells of the last map, zeros
+        where hidden; maps: the output of each stage, only the last one normalised, zeros where hidden.
 
-        want: "layers" for the output of every block, each with the width and the grid of its stage. Raises UserError for attention.
+        want: "layers" for the output of every block, each with the width and the grid of its stage. Raises UserError for "attention".
         """
         layers, kept = self.wants_layers(want), {}
         images = normalize(as_inputs(inputs)["image"], self.stem.conv.weight.dtype)
@@ -102,7 +103,7 @@ class Convolution(nn.Module):
 
     def __init__(self, before: int, after: int, side: int, stride: int = 1, *, groups: int = 1, bias: bool = True):
         super().__init__()
-        padding = 0 if side == stride else side // 2  # a patch each, or centred on each
+        padding = 0 if side == stride else side // 2  # separate patches, or windows centred on each cell
         self.conv = nn.Conv2d(before, after, side, stride, padding, groups=groups, bias=bias)
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
@@ -122,7 +123,7 @@ class CellNorm(nn.LayerNorm):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise 7×7 convolution, a norm, an MLP, and a scale for each feature; where a stage begins the map is halved first."""
+    """A depthwise 7×7 convolution, a norm, an MLP, and a scale for each feature; the first block of a stage halves the map before that."""
 
     def __init__(self, dim: int, *, halves: bool, drop_path: float = 0.0):
         super().__init__()
@@ -137,13 +138,13 @@ class ConvNeXtBlock(nn.Module):
         """(B, rows, cols, D) → the same; or (B, 2·rows, 2·cols, D/2) → (B, rows, cols, D). active: (B, rows, cols) bool, or None."""
         if self.halve is not None:
             norm, convolution = self.halve
-            x = convolution(norm(x), active)  # four cells that become one are all visible or all hidden, so the norm needs no mask
+            x = convolution(norm(x), active)  # the four cells that become one are all visible or all hidden: the norm needs no mask
         branch = self.gamma * self.mlp(self.norm(self.mix(x, active), active))
         return x + self.drop_path(shown(branch, active))
 
 
 class ResNetBlock(nn.Module):
-    """Two 3×3 convolutions with batch norms and ReLU, beside a shortcut; where a stage begins both halve the map."""
+    """Two 3×3 convolutions with batch norms and ReLU, and a shortcut; in the first block of a stage both halve the map."""
 
     def __init__(self, dim: int, *, halves: bool, drop_path: float = 0.0):
         super().__init__()
@@ -164,8 +165,8 @@ class ResNetBlock(nn.Module):
 
 
 def begin(layer: nn.Conv2d | nn.Linear, kind: str) -> None:
-    """The start of a layer: of a ConvNeXt that of a ViT, Xavier-uniform, of which a depthwise convolution keeps the spread of what it
-    reads; of a ResNet He's for ReLU; biases zero."""
+    """Initialise a layer in place. ConvNeXt: Xavier-uniform as a ViT, and depthwise convolutions so that their output has the standard
+    deviation of their input; ResNet: He's initialisation for ReLU; biases zero."""
     if kind == "convnext":
         initialise(layer)
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:

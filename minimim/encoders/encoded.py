@@ -1,10 +1,10 @@
-"""What an encoder answers, and what every encoder promises.
+"""The output of an encoder, and the protocol of all encoders.
 
-An encoder has `dim` (width of what it says), `depth` (its blocks), `patch_size` (pixels that one place of its output covers),
-`home_grid` (rows, cols) of the images it was built for, `blocks` (all of them in one row, shallow to deep), and `norm`,
-`pos_embed`, `mask_token` and `cls_token`, each of which may be None. It is called with (inputs, mask, want) and gives an
-Encoded; `grid(inputs)` says how many places images have; `features(images, layer, pool)` is what every evaluation reads.
-Of encoders in stages (Swin, ConvNet) all this is said of the last map; the layers have the width and the grid of their stage.
+An encoder has `dim` (width of its output), `depth` (number of blocks), `patch_size` (side in pixels of the square that one place of
+its output covers), `home_grid` (rows, cols) of the images it was built for, `blocks` (all of them in order, shallow to deep), and
+`norm`, `pos_embed`, `mask_token` and `cls_token`, each of which may be None. It is called with (inputs, mask, want) and returns an
+Encoded; `grid(inputs)` returns the (rows, cols) of images; every evaluation calls `features(images, layer, pool)`.
+For encoders in stages (Swin, ConvNet) all this refers to the last map; the layers have the width and the grid of their stage.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,21 @@ from torch import Tensor
 
 from minimim.errors import UserError, unknown
 
-Streams = dict[str, Tensor]  # answers and targets by name: "patch" (B, N, T), "cls" (B, T), …
+Streams = dict[str, Tensor]  # predictions or targets by name: "patch" (B, N, T), "cls" (B, T), …
 
 
 def layer_number(layer: int, depth: int) -> int:
-    """A layer's number from 0, when −1 means the last. Raises UserError for a layer that is not there."""
+    """A layer's number counted from 0; negative numbers count from the end, as −1 for the last. Raises UserError if there is no such layer."""
     if not hasattr(layer, "__index__") or not -depth <= layer < depth:
         raise UserError(f"layer {layer} is not there: this encoder has {depth} blocks, 0 to {depth - 1}")
     return layer % depth
 
 
 def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
-    """What `want` asks an encoder for: whether for its layers, and for the attention map of which block, or of none.
+    """What `want` requests of an encoder: (whether its layers, the number of the block whose attention map is wanted or None).
 
-    Raises UserError for a word that is not there, for a block that is not there, and for the maps of several blocks.
+    want: "layers", "attention" (of the last block), "attention:2" (of block 2), or several of these. Raises UserError for another word,
+    for a block that does not exist, and for the maps of several blocks.
     """
     if not isinstance(want, str | Sequence | set):
         raise unknown("thing to want", want, ("layers", "attention", "attention:2"))
@@ -39,15 +40,18 @@ def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
         raise UserError(f"one attention map at a time, not {' and '.join(sorted(maps))}: encode again for another block's")
     number = next(iter(maps)).removeprefix("attention").removeprefix(":") or "-1" if maps else None
     if number is not None and not number.removeprefix("-").isdecimal():
-        raise UserError(f'attention is wanted of a block by its number, such as "attention:2", not of "{number}"')
+        raise UserError(f'attention is requested by the number of a block, such as "attention:2", not by "{number}"')
     return "layers" in words, None if number is None else layer_number(int(number), depth)
 
 
 @dataclass
 class Encoded:
-    """What an encoder says of a batch. patches: (B, K, D) of the visible, or (B, N, D) of all places; cls: (B, D);
-    maps: (B, D_s, rows_s, cols_s) of each stage, shallow to deep, hierarchical encoders only; layers: the same after each block; attention: (B, heads, T, T)
-    of one block; these two only when asked for with `want`. grid: (rows, cols) of all patches, hidden ones too."""
+    """The output of an encoder for a batch.
+
+    patches: latents (B, K, D) of the visible patches, or (B, N, D) of all. cls: (B, D), or None. maps: (B, D_s, rows_s, cols_s) of each
+    stage, shallow to deep, for encoders in stages only. layers: an Encoded for each block; attention: attention weights (B, heads, T, T)
+    of one block; both only if requested with `want`. grid: (rows, cols) of all patches, hidden ones included.
+    """
 
     patches: Tensor
     cls: Tensor | None = None
@@ -57,7 +61,10 @@ class Encoded:
     grid: tuple[int, int] | None = None
 
     def pooled(self, pool: str) -> Tensor:
-        """One vector an image, (B, D): the "mean" of the patches, or the "cls" token; or the "patches" themselves, (B, N, D)."""
+        """One vector for each image, (B, D): the "mean" of the patches, or the "cls" token; or the "patches" themselves, (B, N, D).
+
+        Raises UserError for another pool, and for "cls" if there is no CLS token.
+        """
         if pool == "mean":
             return self.patches.mean(dim=1)
         if pool == "patches":

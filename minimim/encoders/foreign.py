@@ -1,8 +1,8 @@
-"""Encoders of other libraries, timm's and torchvision's by name, in the shape that everything here takes: as frozen teachers, and to
-be probed. A ViT's patches are its patch tokens, those of any other network the places of its last map.
+"""Encoders of timm and torchvision, by name, with the protocol of this library: as frozen teachers, and for probing. The patches of a
+ViT are its patch tokens, those of any other network the places of its last map.
 
-They look at images in their own way: brought to the size and to the mean and spread that their weights were trained with. So the
-grid is always their own, `home_grid`, whatever the size of the images.
+Images are resized to the size, and normalised with the mean and standard deviation, that the weights were trained with. So the grid
+is always their own, `home_grid`, for images of every size.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from minimim.data.views import Inputs, as_inputs, statistics
 from minimim.encoders.encoded import Encoded, asked_for, layer_number
 from minimim.errors import UserError
 
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation where the weights do not say theirs
-SEEN = {  # a part of the weights' name, and what they have seen then
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation if the weights do not state theirs
+SEEN = {  # a part of the weights' name, and the data that such weights were trained on
     "in21k": "ImageNet-21k and its labels",
     "in22k": "ImageNet-22k and its labels",
     "in12k": "ImageNet-12k and its labels",
@@ -35,9 +35,9 @@ SEEN = {  # a part of the weights' name, and what they have seen then
 
 
 def foreign(name: str) -> "Foreign":
-    """The encoder "timm:NAME" or "torchvision:NAME", with random weights: `read_weights` brings the trained ones.
+    """The encoder "timm:NAME" or "torchvision:NAME", with random weights: `read_weights` loads the trained ones.
 
-    Raises UserError for a name that is none, for a network whose patches cannot be told, and where timm is not installed.
+    Raises UserError for an unknown name, for a network without patch tokens or a last map, and if timm is needed but not installed.
     """
     library, _, own = name.partition(":")
     if library not in KINDS or not own:
@@ -46,11 +46,11 @@ def foreign(name: str) -> "Foreign":
 
 
 def renormalized(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Images as this library has them, uint8 or normalised, (B, C, H, W) → normalised by another mean and spread, with as many
-    channels as these have; grey is repeated for a network that takes colours. Raises UserError for other channels."""
+    """Images of this library, uint8 or normalised, (B, C, H, W) → (B, C', H, W), normalised with another mean and standard deviation of C'
+    channels each; a grey channel is repeated. Raises UserError if the number of channels is neither 1 nor C'."""
     channels = images.shape[1]
     if channels not in (1, len(mean)):
-        raise UserError(f"the teacher takes images of {len(mean)} channels, and these have {channels}: choose a teacher that was trained on such images")
+        raise UserError(f"the teacher takes images of {len(mean)} channels, and these have {channels}: choose a teacher for such images")
     if images.dtype == torch.uint8:
         shown = images / 255
     else:
@@ -61,10 +61,10 @@ def renormalized(images: Tensor, mean: Sequence[float], std: Sequence[float]) ->
 
 
 class Foreign(nn.Module):
-    """An encoder that another library built. A subclass says how it is built, how its weights come, and what its last answer is.
+    """An encoder from another library; a subclass implements how it is built, how its weights are loaded, and what its last output is.
 
-    name: in its library. size: (H, W) of the images it looks at. saw: what its weights have seen, in words.
-    patch_size: of those images, the pixels that one place covers.
+    name: in its library. model: the network. size: (H, W) in pixels to which images are resized. mean, std: one number for each
+    channel. saw: the data that its weights were trained on, in words. Raises UserError for a network without patch tokens or a last map.
     """
 
     norm = pos_embed = mask_token = cls_token = None
@@ -93,19 +93,19 @@ class Foreign(nn.Module):
         return [stage for name, stage in self.model.named_children() if name.startswith("layer")]  # of a ResNet
 
     def grid(self, inputs: Tensor | Inputs) -> tuple[int, int]:
-        """(rows, cols): its own, whatever the images."""
+        """(rows, cols), the same for images of every size."""
         return self.home_grid
 
     def look(self, images: Tensor) -> Tensor:
-        """Its last answer about images of its own kind: tokens (B, prefix + N, D), or a map (B, D, rows, cols)."""
+        """Its last output for images of its own size and normalisation: tokens (B, prefix + N, D), or a map (B, D, rows, cols)."""
         raise NotImplementedError
 
     def last_norm(self, tokens: Tensor) -> Tensor:
-        """What it does with its last tokens, for those of earlier blocks."""
+        """Its last norm, applied to the tokens of earlier blocks."""
         return tokens
 
     def project(self, tokens: Tensor) -> Tensor:
-        """What is made of normed tokens before they are an answer."""
+        """A projection of normalised tokens, by default none."""
         return tokens
 
     def encoded(self, answer: Tensor) -> Encoded:
@@ -122,16 +122,16 @@ class Foreign(nn.Module):
         return Encoded(patches, answer[:, 0] if self.prefix else None, grid=(rows, patches.shape[1] // rows))
 
     def fitted(self, images: Tensor) -> Tensor:
-        """Images of any size → as its weights know them: its mean and spread, its size."""
+        """Images of any size → with the mean, standard deviation and size that its weights were trained with, (B, C', H', W')."""
         images = renormalized(images, self.mean, self.std).to(next(self.parameters()).dtype)
         if tuple(images.shape[-2:]) == self.size:
             return images
         return F.interpolate(images, self.size, mode="bicubic", antialias=True)  # (B, C, H', W')
 
     def forward(self, inputs: Tensor | Inputs, mask=None, want: str | Sequence[str] = ()) -> Encoded:
-        """Encode whole images, raw or normalised, (B, C, H, W). want: "layers" for the answer after every block.
+        """Encode whole images, raw or normalised, (B, C, H, W). want: "layers" for the output of every block.
 
-        Raises UserError for a mask, which it does not know, and for attention maps, which it does not give.
+        Raises UserError for a mask or an attention map, neither of which it supports.
         """
         if mask is not None:
             raise UserError(f"{self.name} sees whole images and cannot be masked: it can be a teacher, not a student")
@@ -150,23 +150,23 @@ class Foreign(nn.Module):
         return last
 
     def between(self, answer: Tensor) -> Encoded:
-        """What a block before the last one answers."""
+        """The output of a block before the last one, as an Encoded."""
         if answer.dim() == 4:
             return self.encoded(answer.permute(0, 3, 1, 2) if self.channels_last else answer)
         return self.encoded(self.project(self.last_norm(answer)))
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
-        """One vector an image, from one block's answer: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches"."""
+        """One vector for each image, from one block's output: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches"."""
         number = layer_number(layer, self.depth)
         if number == self.depth - 1:
             return self.forward(images).pooled(pool)
         return self.forward(images, want=("layers",)).layers[number].pooled(pool)
 
     def read_weights(self) -> None:
-        """Bring the trained weights, from this machine or by the library's download. Raises UserError where they cannot be had."""
+        """Load the trained weights, from this machine or by the library's download. Raises UserError if neither is possible."""
         try:
             self.model.load_state_dict(self.trained())
-        except Exception as error:  # offline, each library and each network fails in a way of its own
+        except Exception as error:  # offline, each library and each network raises another error
             raise UserError(f"the weights of {self.name} could not be read ({error}): connect to the network once, so that they are kept here") from error
 
     def trained(self) -> dict[str, Tensor]:
@@ -175,8 +175,8 @@ class Foreign(nn.Module):
 
 
 class Timm(Foreign):
-    """A network of timm. A CLIP's patch tokens go through its projection into the space of captions, as EVA (arXiv 2211.07636)
-    takes them; all other networks give theirs after the last norm."""
+    """A network of timm. The patch tokens of a CLIP go through its projection into the space of captions, as in EVA (arXiv 2211.07636);
+    those of other networks are the output of the last norm."""
 
     def __init__(self, name: str):
         import_timm()
@@ -192,7 +192,7 @@ class Timm(Foreign):
         super().__init__(name, model, config["input_size"][1:], config["mean"], config["std"], seen(name, "timm", tag))
 
     def built(self, name: str, **more) -> nn.Module:
-        """The network, untrained unless told. Raises UserError for a name that is none."""
+        """The network, with random weights unless pretrained=True. Raises UserError for an unknown name."""
         timm = import_timm()
         try:
             return timm.create_model(name, **self.how, **{"pretrained": False, **more})
@@ -213,7 +213,7 @@ class Timm(Foreign):
         return self.model.norm(tokens) if hasattr(self.model, "norm") else tokens
 
     def project(self, tokens: Tensor) -> Tensor:
-        """A CLIP's map into the space of captions."""
+        """A CLIP's linear map into the space of captions."""
         return self.model.head(tokens) if self.clip and tokens.dim() == 3 else tokens
 
     def trained(self) -> dict[str, Tensor]:
@@ -222,12 +222,12 @@ class Timm(Foreign):
 
 
 class Torchvision(Foreign):
-    """A network of torchvision: a ViT, or anything with an average pool at its end, whose map before it is taken."""
+    """A network of torchvision: a ViT, or a network that ends in average pooling, whose input is the last map."""
 
     def __init__(self, name: str):
         from torchvision import models
 
-        known = models.list_models(models)  # those for whole images: a detector would fetch its backbone
+        known = models.list_models(models)  # classifiers only: building a detector would download its backbone
         if name not in known:
             raise no_such("torchvision", name, known)
         model, weights = models.get_model(name, weights=None), models.get_model_weights(name).DEFAULT
@@ -239,7 +239,7 @@ class Torchvision(Foreign):
         super().__init__(name, model, size, mean, std, seen(name, "torchvision", weights.name))
 
     def look(self, images: Tensor) -> Tensor:
-        """Its tokens, or what its average pool is given."""
+        """Its tokens, or the input of its average pooling."""
         if self.prefix:
             x = self.model._process_input(images)  # (B, N, D)
             return self.model.encoder(torch.cat([self.model.class_token.expand(len(x), -1, -1), x], dim=1))  # (B, 1+N, D)
@@ -266,7 +266,7 @@ KINDS = {"timm": Timm, "torchvision": Torchvision}
 
 
 def import_timm():
-    """timm. Raises UserError where it is not installed."""
+    """The module timm. Raises UserError if it is not installed."""
     try:
         import timm
     except ImportError as error:
@@ -280,13 +280,13 @@ def is_clip(name: str) -> bool:
 
 
 def no_such(library: str, name: str, known: list[str], why: str = "") -> UserError:
-    """The error for a network that a library does not have, with the nearest that it has."""
+    """The error for a network that a library does not have, with the most similar name that it has."""
     near = get_close_matches(name, known, n=1, cutoff=0.4)
     return UserError(f"{library} has no network '{name}'{why}" + (f": did you mean '{near[0]}'?" if near else ""))
 
 
 def seen(name: str, library: str, tag: str) -> str:
-    """What weights have seen, in words, as far as their tag tells."""
+    """The data that weights were trained on, in words, as far as their tag states it."""
     words = tag.lower()
     kinds = [told for part, told in SEEN.items() if part in words and not (part == "in1k" and "imagenet1k" in words)]
     return f"{name} of {library} with the weights {tag}: {', then '.join(kinds) or 'what they have seen stands in their description'}"

@@ -1,4 +1,4 @@
-"""A ViT that reads several modalities of one scene in one row: image, depth, segmentation, caption."""
+"""A ViT that reads several modalities of one scene as one sequence: image, depth, segmentation, caption."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from minimim.patches import PatchEmbed, take
 
 
 class ModalityViT(ViT):
-    """A ViT whose row holds the patches of the image and then the tokens of other streams (MultiMAE, arXiv 2204.01678; M3AE, 2205.14204).
+    """A ViT that reads the patches of the image and then the tokens of other streams (MultiMAE, arXiv 2204.01678; M3AE, 2205.14204).
 
-    streams: "image" first, then any of "depth", "segmentation" and "caption", in the order in which the masking hides them. classes:
-    of segmentation, the background among them; words: in the vocabulary; length: words of a caption.
-    Each stream has an embedding of its own, whose bias says which it is; pictures share the positions of the grid. A stream that
-    is not given is left out, and `features` needs the image alone. The mask is over the whole row.
-    Raises UserError for a stream that is none of these.
+    streams: "image" first, then any of "depth", "segmentation" and "caption", in the same order as in the masking. classes: number of
+    classes of the segmentation, the background included; words: size of the vocabulary; length: words in a caption.
+    Each stream has an embedding of its own, whose bias identifies the stream; image, depth and segmentation share the positions of the
+    grid. A stream that is not given is left out, so `features` needs the image alone. The mask is over the whole sequence.
+    Raises UserError for an unknown stream.
     """
 
     def __init__(self, image_size, patch_size, size, *, streams: Sequence[str], channels=3, classes=11, words=2, length=16):
@@ -39,7 +39,7 @@ class ModalityViT(ViT):
         self.adapters.apply(initialise)
 
     def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: str | Sequence[str] = ()) -> Encoded:
-        """Encode the streams that are given, as `ViT.forward` does an image: patches (B, K, D) of the visible tokens of the row."""
+        """Encode the streams that are given, as `ViT.forward` does an image. patches: (B, K, D) of the visible tokens of all streams."""
         inputs, dtype = as_inputs(inputs), self.patch_embed.proj.weight.dtype
         image = normalize(inputs["image"], dtype)
         grid = self.grid(image)
@@ -55,9 +55,10 @@ class ModalityViT(ViT):
 
 
 class ClassEmbed(nn.Module):
-    """A map of classes as tokens: a learnt vector for the class of each pixel, and a linear map on patches of these.
+    """Embed a segmentation map as tokens: a learned vector for the class of each pixel, and a linear map on patches of these.
 
-    Of large patches every second, third … pixel is read, so that about four by four are left (MultiMAE: every fourth).
+    For large patches only every second, third … pixel is read, so that about 4×4 pixels of each patch are used (MultiMAE, arXiv
+    2204.01678: every fourth pixel of 16×16).
     """
 
     def __init__(self, patch_size: int, classes: int, dim: int):
@@ -73,7 +74,7 @@ class ClassEmbed(nn.Module):
 
 
 def step_of(patch_size: int) -> int:
-    """How many pixels apart a map of classes is read: the largest divisor of the patch size that leaves four a side, or more."""
+    """The step in pixels at which a segmentation map is read: the largest divisor of the patch size that leaves four pixels a side or more."""
     return max(step for step in range(1, max(1, patch_size // 4) + 1) if patch_size % step == 0)
 
 
@@ -83,12 +84,12 @@ def coarse(maps: Tensor, step: int) -> Tensor:
 
 
 class WordEmbed(nn.Module):
-    """Words as tokens: a learnt vector each, 0 = no word among them, a bias that says that these are words, and sine-cosine positions
-    along the sentence, (1, L, D)."""
+    """Embed the words of a caption as tokens: a learned vector for each id (0 = no word has one, too), a bias that identifies the stream,
+    and sine-cosine positions along the sentence, (1, L, D)."""
 
     def __init__(self, words: int, length: int, dim: int):
         super().__init__()
-        self.vectors = nn.Embedding(words, dim)  # of unit spread, as in M3AE's code
+        self.vectors = nn.Embedding(words, dim)  # standard deviation 1, as in M3AE's code
         self.bias = nn.Parameter(torch.zeros(dim))
         self.pos_embed = nn.Parameter(line_positions(dim, length).unsqueeze(0), requires_grad=False)
 

@@ -1,7 +1,7 @@
-"""What encoders in stages share: maps that grow smaller and wider from stage to stage (Swin, ConvNeXt, ResNet).
+"""The common part of encoders in stages, whose maps become smaller and wider from stage to stage (Swin, ConvNeXt, ResNet).
 
-The image is first cut into fine patches; every stage after the first halves both sides of its map and doubles the width. What
-is hidden is a square of the last map, so that every place of every map is wholly visible or wholly hidden.
+The image is first cut into fine patches; every stage after the first halves both sides of its map and doubles the width. The unit
+that is hidden is one place of the last map, so that every place of every map is either fully visible or fully hidden.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from minimim.encoders.encoded import Encoded, asked_for, layer_number
 from minimim.errors import UserError, unknown
 from minimim.patches import grid_of
 
-FINEST = 4  # pixels: the first patch of Swin and ConvNeXt, below which only the first halving goes
+FINEST = 4  # side in pixels of the first patch of Swin and ConvNeXt; only patch_size=4 gives a finer one
 
 
 def fine_patch(patch_size: int) -> tuple[int, int]:
-    """(pixels along a fine patch, number of stages) of an encoder whose last map has one place in patch_size pixels.
+    """(side of a fine patch in pixels, number of stages) for an encoder whose last map has one place for patch_size×patch_size pixels.
 
-    The fine patch is half of it, and is halved on down to 4 pixels, for at most four stages: 32 gives (4, 4), as in the papers; 16
-    gives (4, 3), 8 gives (4, 2) and 4 gives (2, 2), for small images. Raises UserError for an odd patch_size.
+    The fine patch is half of patch_size, and is halved again while it stays 4 pixels or more, for at most four stages: 32 gives (4, 4),
+    as in the papers; 16 gives (4, 3), 8 gives (4, 2) and 4 gives (2, 2), for small images. Raises UserError for an odd patch_size.
     """
     if patch_size % 2:
         raise UserError(f"an encoder in stages halves its map, so its patch_size must be even, not {patch_size}: 4, 8, 16 and 32 are usual")
@@ -32,24 +32,24 @@ def fine_patch(patch_size: int) -> tuple[int, int]:
 
 
 def at_scale(places: Tensor, grid: tuple[int, int], times: int) -> Tensor:
-    """Places of the last map, (B, N), on a map that is `times` as fine: (B, rows·times, cols·times)."""
+    """Values at the places of the last map, (B, N), repeated on a map that is `times` as fine: (B, rows·times, cols·times)."""
     rows, cols = grid
     spread = places.view(-1, rows, 1, cols, 1).expand(-1, rows, times, cols, times)
     return spread.reshape(-1, rows * times, cols * times)
 
 
 def shown(x: Tensor, active: Tensor | None) -> Tensor:
-    """A map with zeros where nothing is visible: (B, rows, cols, D), active (B, rows, cols) bool or None → the same."""
+    """A map with zeros at hidden places: (B, rows, cols, D), active (B, rows, cols) bool, True = visible, or None → the same shape."""
     return x if active is None else x.masked_fill(~active.unsqueeze(-1), 0)
 
 
 class Staged(nn.Module):
-    """The part of the protocol that all encoders in stages have in common.
+    """The part of the encoder protocol that all encoders in stages share.
 
-    widths: of each stage's map; stage_of: the stage of each block, from 0; ends: the last block of each stage. patch_size: the side
-    in pixels of a place of the last map, which is what is hidden and scored. sizes: {name: (first width, blocks of four stages)}; with
-    three stages the last of these is left out, with two the first as well, so that the deep stage stays.
-    Raises UserError for a size that has no name, an odd patch_size, and one that does not divide the image.
+    patch_size: the side in pixels of a place of the last map, the unit that is hidden and scored. sizes: {name: (first width, blocks of
+    the four stages)}; with three stages the last of these is left out, with two the first as well, so that the deepest stage remains.
+    Attributes: widths: of each stage's map; stage_of: the stage of each block, from 0; ends: the last block of each stage.
+    Raises UserError for an unknown size, an odd patch_size, and one that does not divide the image.
     """
 
     spec: dict | None = None  # of the method that it was made for, by `methods.create`
@@ -79,22 +79,22 @@ class Staged(nn.Module):
         return grid_of(*as_inputs(inputs)["image"].shape[-2:], self.patch_size)
 
     def scale(self, index: int) -> int:
-        """How many times as fine as the last map a block's is, along a side."""
+        """How many times finer than the last map a block's map is, along a side."""
         return 2 ** (len(self.widths) - 1 - self.stage_of[index])
 
     def wants_layers(self, want: str | Sequence[str]) -> bool:
-        """Whether the layers are asked for. Raises UserError for an attention map, which an encoder in stages has not."""
+        """Whether the layers are requested. Raises UserError for an attention map, which an encoder in stages does not have."""
         layers, number = asked_for(want, self.depth)
         if number is not None:
             raise UserError(f'a {type(self).__name__} has no attention map over all places: ask a ViT for "attention", or choose a part that needs none')
         return layers
 
     def kept(self, index: int, layers: bool) -> bool:
-        """Whether a block's output is part of the answer."""
+        """Whether a block's output is returned."""
         return layers or index in self.ends
 
     def normed(self, x: Tensor, index: int, active: Tensor | None) -> Tensor:
-        """A block's output by the encoder's last norm in the last stage, by one without weights in the others: (B, r, c, D) → the same."""
+        """A block's output, (B, rows, cols, D), normalised: in the last stage by the encoder's last norm, in others by one without weights."""
         if self.norm is None:
             return x
         if self.stage_of[index] < len(self.widths) - 1:
@@ -102,8 +102,8 @@ class Staged(nn.Module):
         return shown(self.norm(x), active)
 
     def answer(self, outputs: dict[int, Tensor], grid: tuple[int, int], layers: bool, active: Tensor | None = None) -> Encoded:
-        """An Encoded from the outputs that were kept, {block: (B, rows, cols, D)}. The last map is normed, and is the patches.
-        active: the visible cells of the last map, (B, rows, cols) bool, where the others are to be zero."""
+        """An Encoded from the outputs that were kept, {block: (B, rows, cols, D)}. The patches are the last map, normalised.
+        active: the visible cells of the last map, (B, rows, cols) bool, if hidden cells should be zero."""
         last = self.normed(outputs[self.depth - 1], self.depth - 1, active)  # (B, rows, cols, D)
         maps = [outputs[end] for end in self.ends[:-1]] + [last]
         every = [last if index == self.depth - 1 else self.normed(x, index, active) for index, x in outputs.items()] if layers else []
@@ -115,8 +115,8 @@ class Staged(nn.Module):
         )
 
     def features(self, images: Tensor | Inputs, layer: int = -1, pool: str = "mean") -> Tensor:
-        """One vector an image, from one block: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches". A block of an earlier stage
-        gives that stage's width and places, D_s and N_s."""
+        """One vector for each image, from one block: (B, C, H, W) → (B, D), or (B, N, D) for pool="patches". For a block of an earlier
+        stage these have that stage's width and places, D_s and N_s."""
         number = layer_number(layer, self.depth)
         if number == self.depth - 1:
             return self.forward(images).pooled(pool)

@@ -1,4 +1,4 @@
-"""A Swin Transformer as an encoder (Liu et al., arXiv 2103.14030): attention inside windows, which shift from block to block, and
+"""A Swin Transformer as an encoder (Liu et al., arXiv 2103.14030): attention inside windows, which are shifted in every second block, and
 maps that are halved from stage to stage. SimMIM (arXiv 2111.09886) pretrains it with mask tokens at hidden places."""
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from minimim.layers import DropPath, Mlp, initialise
 from minimim.masking.mask import Mask
 from minimim.patches import PatchEmbed
 
-SIZES = {  # first width, blocks of each of four stages; a head is 32 wide. micro is ours, the others are the paper's
+SIZES = {  # first width, blocks of each of four stages; heads are 32 wide. micro is ours, the others are the paper's
     "micro": (64, (2, 2, 2, 2)),
     "tiny": (96, (2, 2, 6, 2)),
     "small": (96, (2, 2, 18, 2)),
@@ -26,14 +26,15 @@ HEAD = 32
 
 
 class Swin(Staged):
-    """A Swin-like encoder that sees all places, with a learnt mask token at the hidden ones.
+    """A Swin-like encoder that reads all places, with a learned mask token at the hidden ones.
 
-    image_size: (H, W) or one side; other sizes work too. patch_size: the side in pixels of a place of the last map, which is what
-    is hidden; the fine patches that are embedded are 2 to 8 times smaller (stages.py): patch_size=32 is the paper's Swin, with
+    image_size: (H, W) or one side, in pixels; other sizes work too. patch_size: the side in pixels of a place of the last map, the unit
+    that is hidden; the fine patches that are embedded are 2 to 8 times smaller (stages.py): patch_size=32 is the paper's Swin, with
     fine patches of 4 and four stages. size: micro, tiny, small, base or large. window: largest side of a window in cells.
-    drop_path: the rate of the last block, growing linearly from 0.
-    Differs: a window is fitted to the map (`fitting`), where the paper's is 7 whatever the map; the merging of patches is
-    part of the block that follows, so that `blocks` in a row are the whole encoder.
+    drop_path: the rate of the last block; it grows linearly from 0 at the first.
+    Raises UserError for an unknown size, an odd patch_size, and one that does not divide the image.
+    Differs: the size of a window depends on the map (`fitting`), where the paper's is always 7; the merging of patches is part of the
+    block that follows, so that `blocks` contains the whole encoder.
     """
 
     def __init__(self, image_size=224, patch_size=32, size="base", *, channels=3, window=None, drop_path=0.0):
@@ -54,7 +55,7 @@ class Swin(Staged):
             nn.init.trunc_normal_(block.attn.table, std=0.02)
 
     def embed(self, images: Tensor, mask: Mask | None) -> Tensor:
-        """Images to fine tokens on their map, with mask tokens where hidden: (B, C, H, W) → (B, rows, cols, D_0)."""
+        """Images to a map of fine tokens, with mask tokens at hidden places: (B, C, H, W) → (B, rows, cols, D_0)."""
         rows, cols = (side * self.scale(0) for side in self.grid(images))
         x = self.patch_norm(self.patch_embed(images)).unflatten(1, (rows, cols))  # (B, rows, cols, D_0)
         if mask is None:
@@ -63,9 +64,9 @@ class Swin(Staged):
         return torch.where(hidden.unsqueeze(-1), self.mask_token.to(x.dtype), x)
 
     def forward(self, inputs: Tensor | Inputs, mask: Mask | None = None, want: str | Sequence[str] = ()) -> Encoded:
-        """Encode images, raw or normalised, (B, C, H, W), under a mask or whole. patches: (B, N, D) of all places of the last map.
+        """Encode images, raw or normalised, (B, C, H, W), with a mask or whole. patches: (B, N, D) of all places of the last map.
 
-        want: "layers" for the output of every block, each with the width and the grid of its stage. Raises UserError for attention.
+        want: "layers" for the output of every block, each with the width and the grid of its stage. Raises UserError for "attention".
         """
         layers, kept = self.wants_layers(want), {}
         images = normalize(as_inputs(inputs)["image"], self.patch_embed.proj.weight.dtype)
@@ -78,7 +79,7 @@ class Swin(Staged):
 
 
 class SwinBlock(nn.Module):
-    """A pre-norm block with attention inside windows; where a stage begins it first merges patches."""
+    """A pre-norm block with attention inside windows; the first block of a stage merges patches before that."""
 
     def __init__(self, dim: int, window: int, shifted: bool, *, merges: bool, drop_path: float = 0.0):
         super().__init__()
@@ -125,7 +126,7 @@ class WindowAttention(nn.Module):
         self.window, self.shifted, self.heads = window, shifted, dim // HEAD
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
-        # ((2W−1)²·heads,): one long row, because weight decay leaves such alone, and there is none on this table in Swin's code
+        # ((2W−1)²·heads,): one-dimensional, so that it gets no weight decay, as in Swin's code
         self.table = nn.Parameter(torch.zeros((2 * window - 1) ** 2 * self.heads))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class WindowAttention(nn.Module):
         sides = tuple(int(side) for side in x.shape[1:3])  # whole numbers, for torch.jit.trace too
         windows = tuple(fitting(side, self.window) for side in sides)
         padding = [-side % window for side, window in zip(sides, windows, strict=True)]
-        # A map of one window has nowhere to shift to.
+        # If one window covers the map there is nothing to shift.
         shifts = [window // 2 * (self.shifted and window < side) for side, window in zip(sides, windows, strict=True)]
         x = F.pad(x, (0, 0, 0, padding[1], 0, padding[0])).roll([-shift for shift in shifts], dims=(1, 2))
         padded = tuple(side + more for side, more in zip(sides, padding, strict=True))
@@ -149,7 +150,7 @@ class WindowAttention(nn.Module):
         return x[:, : sides[0], : sides[1]]
 
     def bias(self, windows: tuple[int, int]) -> Tensor:
-        """What is added to the products of queries and keys of a window: (heads, T, T)."""
+        """The relative position bias, which is added to the products of queries and keys of a window: (heads, T, T)."""
         row, col = (torch.arange(side, device=self.table.device) for side in windows)
         down, across = (at.view(-1, 1) - at for at in (row, col))  # (h, h), (w, w): steps from key to query
         width = 2 * self.window - 1
@@ -159,7 +160,7 @@ class WindowAttention(nn.Module):
 
 
 def fitting(side: int, largest: int) -> int:
-    """The window for a side of a map: all of it where it is short, else, of half the largest to the largest, the one that pads least.
+    """The window's side for a map's side: the whole side if it is at most `largest`, else the side from largest/2 to largest that pads least.
 
     A map of 56, 28, 14 or 7 cells takes 7, as in Swin at 224 pixels; one of 48, 24, 12 or 6 takes 6, as in SimMIM at 192.
     """
@@ -169,8 +170,8 @@ def fitting(side: int, largest: int) -> int:
 
 
 def regions(sides: tuple[int, int], padded: tuple[int, int], shifts: list[int], device) -> Tensor:
-    """A number for each cell of a padded and shifted map, (1, rows', cols', 1): inside a window, cells with the same number are
-    neighbours on the map; those that came round an edge, and those that pad, have others."""
+    """A region number for each cell of a padded and shifted map, (1, rows', cols', 1): within a window, only cells with the same number
+    are neighbours on the map, and attend to each other; cells shifted round an edge and padding have other numbers."""
     parts = []
     for side, length, shift in zip(sides, padded, shifts, strict=True):
         at = (torch.arange(length, device=device) + shift) % length  # where the cell was before the shift
@@ -179,7 +180,7 @@ def regions(sides: tuple[int, int], padded: tuple[int, int], shifts: list[int], 
 
 
 def split(x: Tensor, windows: tuple[int, int]) -> Tensor:
-    """A map in windows: (B, rows, cols, D) → (B, n, T, D), n windows of T cells, both in reading order."""
+    """Cut a map into windows: (B, rows, cols, D) → (B, n, T, D), n windows of T cells, both in reading order."""
     high, wide = windows
     x = x.reshape(x.shape[0], x.shape[1] // high, high, x.shape[2] // wide, wide, x.shape[3])
     return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)

@@ -1,4 +1,4 @@
-"""A ViT that reads tokens in place of pixels (MAGE, Li et al., arXiv 2211.09117)."""
+"""A ViT that reads discrete tokens instead of pixels (MAGE, Li et al., arXiv 2211.09117)."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from minimim.patches import take
 
 
 class TokenEmbed(nn.Module):
-    """A learnt vector for each of K tokens, in the place of a patch embedding: ids (…) → (…, D)."""
+    """A learned vector for each of K tokens, instead of a patch embedding: ids (…) → (…, D)."""
 
     def __init__(self, codebook: int, dim: int):
         super().__init__()
@@ -24,9 +24,9 @@ class TokenEmbed(nn.Module):
 class TokenViT(ViT):
     """A ViT whose patches are first turned into tokens by a frozen tokenizer, which it owns.
 
-    tokenizer: a module with `ids(images)` → (B, N) and `codebook`, how many kinds there are; fitted in its `prepare`. What a mask
-    drops is never read; a learnt mask token stands at what it hides and does not drop. Vectors of tokens and positions are learnt,
-    and normed together before the first block.
+    tokenizer: a module with `ids(images)` → (B, N) and `codebook`, the number of tokens; it is fitted in its `prepare`. Patches that a
+    mask drops are not read; a learned mask token replaces patches that it hides but does not drop. The vectors of tokens and positions
+    are learned, and their sum is normalised before the first block.
     """
 
     def __init__(self, image_size, patch_size, size, tokenizer: nn.Module, *, channels=3):
@@ -40,17 +40,17 @@ class TokenViT(ViT):
             nn.init.trunc_normal_(learnt, std=0.02)
 
     def requires_grad_(self, requires_grad: bool = True) -> "TokenViT":
-        """Let everything learn, or nothing; the tokenizer never does."""
+        """Switch the gradient of all weights on or off, except for the tokenizer's, which stays off."""
         super().requires_grad_(requires_grad)
         self.tokenizer.requires_grad_(False)
         return self
 
     def embed(self, images: Tensor, mask: Mask | None) -> Tensor:
-        """Normalised images to what the blocks will read: (B, C, H, W) → (B, 1+K, D)."""
+        """Normalised images to the input of the first block: (B, C, H, W) → (B, 1+K, D)."""
         return self.embed_ids(self.tokenizer.ids(images), mask, self.grid(images))
 
     def embed_ids(self, ids: Tensor, mask: Mask | None, grid: tuple[int, int]) -> Tensor:
-        """Tokens to what the blocks will read: ids (B, N) → (B, 1+K, D), CLS first. At hidden places the ids can be anything."""
+        """Token ids to the input of the first block: ids (B, N) → (B, 1+K, D), CLS first. The ids at hidden places are not used."""
         cls_position, positions = self.positions(grid)
         x = self.patch_embed(ids)  # (B, N, D)
         if mask is not None:
@@ -62,5 +62,5 @@ class TokenViT(ViT):
         return self.embed_norm(torch.cat([cls, x], dim=1))
 
     def encode_ids(self, ids: Tensor, mask: Mask | None, grid: tuple[int, int]) -> Encoded:
-        """Encode tokens, (B, N), as `forward` does images."""
+        """Encode token ids, (B, N), as `forward` encodes images."""
         return self.read(self.embed_ids(ids, mask, grid), grid)
