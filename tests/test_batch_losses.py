@@ -186,6 +186,7 @@ def test_sinkhorn_uses_every_prototype_alike_and_rows_sum_to_one():
     assert plain.sum(0).max() > 9
     assert shared.sum(0).tolist() == pytest.approx([3.0] * 4) and shared.sum(1).tolist() == pytest.approx([1.0] * 12)
     assert sinkhorn(scores, 0.3, 3).sum(1).tolist() == pytest.approx([1.0] * 12)
+    torch.testing.assert_close(sinkhorn(scores, 0.3, 0), plain)  # nothing shared out: a softmax of each row
 
 
 def test_sinkhorn_by_place_is_one_problem_for_each_place():

@@ -26,7 +26,7 @@ def sinkhorn(scores: Tensor, temperature: float = 0.05, iterations: int = 3, *, 
         highest = gathered(logs.amax(dim=0, keepdim=True)).amax(dim=0)  # ([N,] K)
         held = summed((logs - highest).exp().sum(dim=0)).log() + highest  # ([N,] K): log of what each prototype holds
         logs = (logs - held).log_softmax(dim=-1)
-    return logs.exp().view(scores.shape)
+    return (logs if iterations else logs.log_softmax(dim=-1)).exp().view(scores.shape)
 
 
 class OnlineClusters(nn.Module):
