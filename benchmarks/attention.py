@@ -6,8 +6,8 @@ pixels, whose encoder reads 17 tokens and whose decoder reads 65.
     python benchmarks/attention.py            on a CPU some minutes
     python benchmarks/attention.py --smoke    tiny sizes, to see that it works
 
-The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is below what these results alone would allow:
-other measurements of a whole step, with the threads' waiting cut short (minimim/threads.py), lost by the plain products at 65
+The two take turns, and the ratio is taken within each turn. layers.PLAIN_UP_TO is lower than these results alone suggest, because
+in other measurements of a whole step, with torch's threads waiting less (minimim/threads.py), the plain products were slower at 65
 tokens.
 """
 
@@ -59,7 +59,7 @@ def compare(tokens: int, width: int, dtype, device: str, rounds: int, numbers: i
 
 
 def in_a_step(longest: int, rounds: int, device: str, batch: int) -> dict:
-    """The time of a training step with fused attention alone, over that with the plain products up to so many tokens."""
+    """The time of a training step with fused attention alone, over that with the plain products for up to `longest` tokens."""
     torch.manual_seed(0)
     method = methods.create("mae", image_size=32, patch_size=4, size="micro").to(device).train()
     images, step = data.load("scenes", count=batch).images.to(device), Step(Loss(method), torch.float32)

@@ -22,7 +22,7 @@ SEEDED = 1  # of the weights of the random baseline, as the notebook has it
 
 
 def parts() -> dict:
-    """What the notebook defines: its cells are run, but for those lines that train, measure or draw."""
+    """The functions and classes of the notebook by name: its cells are run without the lines that train, measure or draw."""
     space = {"__name__": "build"}
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         code = "".join(cell["source"])

@@ -83,7 +83,7 @@ def able_to_compile(wanted: list[Job], device: str) -> list[Job]:
 def options() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(description="Every result of the capstone, piece by piece.")
-    parser.add_argument("--minutes", type=float, default=10, help="work for so long at most; 0 goes on to the end")
+    parser.add_argument("--minutes", type=float, default=10, help="longest time to work; 0 goes on to the end")
     parser.add_argument("--only", default="", help="one job by its name, or questions")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument(
@@ -132,7 +132,7 @@ def main() -> int:
 
 
 def go(wanted: list[Job], args: argparse.Namespace, device: str, clock: Clock) -> int:
-    """Do what can be done here, one job after the other. Whatever breaks one, the time is left for the others."""
+    """Do what can be done here, one job after the other. A job that fails does not stop the others."""
     broken, skipped = [], {}
     for job in wanted:
         reason = job.why_not(device)

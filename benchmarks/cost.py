@@ -38,7 +38,7 @@ class HideNothing(nn.Module):
 
 
 def cost(title: str, model: Ours, runs: dict, device: str, rounds: int) -> list[dict]:
-    """Take training steps, each run in turn; what one costs, in seconds, operations and as a ratio to the first.
+    """Images a second and operations of a training step of each run, and its time as a ratio to the first run's; runs take turns.
 
     runs: (masking, images) by name. One model serves all.
     """
@@ -66,8 +66,8 @@ def cost(title: str, model: Ours, runs: dict, device: str, rounds: int) -> list[
 
 
 def clouds(count: int, dim: int, generator, classes: int = 10) -> Features:
-    """Features as an encoder makes them, in what the time depends on: overlapping classes, spread unevenly over the
-    dimensions, which are mixed."""
+    """Synthetic features that take a probe about as long as an encoder's: classes overlap, and the variances of the mixed dimensions
+    differ."""
     labels = torch.arange(count) % classes
     spread = torch.arange(1, dim + 1) ** -0.5  # (D,)
     centres = torch.randn(classes, dim, generator=torch.Generator().manual_seed(1)) * 1.8 / math.sqrt(dim)
@@ -77,7 +77,7 @@ def clouds(count: int, dim: int, generator, classes: int = 10) -> Features:
 
 
 def probe(dims, count: int, seed: int) -> list[dict]:
-    """Seconds of a linear probe, its choice of the L2 penalty included, on cached features."""
+    """Seconds of a linear probe on cached features, including the choice of its L2 penalty."""
     rows = []
     print(f"\nA linear probe on {count:,} cached features of 10 classes, on the CPU")
     for dim in dims:

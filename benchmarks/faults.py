@@ -44,7 +44,7 @@ PICTURED = ("collapse", "fixed target", "rate × 8, no warm-up")  # of these som
 
 
 class Itself(nn.Module):
-    """What an encoder says of the whole image, (B, N, D), and nothing stops the gradient there."""
+    """A target that is an encoder's output for the whole image, (B, N, D), without a stop-gradient."""
 
     def __init__(self, encoder):
         super().__init__()
@@ -65,7 +65,7 @@ class Unshuffled(RandomMasking):
 
 
 class Half(torch.autograd.Function):
-    """Round what passes, and the scaled gradient on its way back, to float16, which ends at 65,504."""
+    """Round a tensor, and its scaled gradient on the way back, to float16, whose largest number is 65,504."""
 
     @staticmethod
     def forward(x, scale):
@@ -81,7 +81,7 @@ class Half(torch.autograd.Function):
 
 
 def mae(size=NANO, ratio=0.75, masking=RandomMasking, block=Block, patch=PATCH, **more):
-    """A small MAE with raw pixels as its target, flips its only augmentation."""
+    """A small MAE with raw pixels as its target, and flips as the only augmentation."""
     encoder = ViT(32, patch, size)
     for part in encoder.blocks:
         part.__class__ = block  # the same weights to begin with
@@ -97,8 +97,8 @@ def mae(size=NANO, ratio=0.75, masking=RandomMasking, block=Block, patch=PATCH, 
 
 
 def agreeing(fixed=False):
-    """A student that predicts its own features of the whole image, and may change them to make that easy; fixed: those of its
-    own random start instead, which nothing changes."""
+    """A student that predicts its own features of the whole image, which it can change to make that easy; fixed: it predicts the
+    features of its own random start instead, which never change."""
     encoder = ViT(32, PATCH, NANO, hidden="token")
     asked = copy.deepcopy(encoder).requires_grad_(False) if fixed else encoder
     return reconstruction(
@@ -112,7 +112,7 @@ def agreeing(fixed=False):
 
 
 def overflowing(method, step: int) -> None:
-    """As in float16 with a loss scale that doubles every 10 steps, and that nothing takes back."""
+    """Compute as in float16 with a loss scale that doubles every 10 steps and is never lowered."""
     for block in [*method.encoder.blocks, *method.decoder.blocks]:
         block.scale = 2.0 ** (16 + step // 10)
         if not block._forward_hooks:
@@ -141,7 +141,7 @@ MORE = tuple(FAULTS)[:4]  # what a leak does to the features is a small differen
 
 
 def one(fault: str, seed: int, images, labelled, test, steps: int) -> dict:
-    """Train once, changed as told, and measure."""
+    """Train a run with the fault, and measure it."""
     build, changes, before = FAULTS[fault]
     torch.manual_seed(mix(seed))
     method = build()
@@ -180,7 +180,7 @@ def one(fault: str, seed: int, images, labelled, test, steps: int) -> dict:
 
 
 def probes(pair, labelled, test) -> dict:
-    """What features are worth, each number with its error, and how they are spread: of (train, test) features."""
+    """Scores of (train, test) features with their errors, and the rank and spread of the features."""
     where = tuple(evaluate.place_and_size(those) for those in (labelled, test))
     scores = {
         "linear_probe": evaluate.linear_probe(*pair),
@@ -217,7 +217,7 @@ def one_batch(positions: bool, images: torch.Tensor, steps: int) -> list[float]:
 
 
 def short(number: float) -> float:
-    """Four digits that count."""
+    """A number rounded to four significant digits."""
     return float(f"{number:.4g}")
 
 

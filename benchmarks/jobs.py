@@ -1,4 +1,4 @@
-"""What the capstone is made of: each job a preset, the stages that it goes through, and the kind of device that it is for."""
+"""The jobs of the capstone: each is a preset, the stages that it goes through, and the kind of device that it is for."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -11,7 +11,7 @@ from minimim.train.state import plain
 
 STAGES = {  # in their order
     "pretrain": "pretraining without labels",
-    "probe": "linear probe and k-NN on features worked out once",
+    "probe": "linear probe and k-NN on features extracted once",
     "floors": "the same on a random encoder and on raw pixels",
     "official": "the linear probe as papers do it",
     "finetune": "fine-tuning the pretrained encoder",
@@ -21,7 +21,7 @@ FLOORS = ("random_init", "raw_pixels")
 TRAINED = ("train", "probe", "finetune")  # the fields of a preset that say how something is trained
 LABELLED = 10_000  # of the job on a CPU, drawn once
 SHORT = 100  # epochs of a question's run
-MAE = {"mask_ratio": 0.75, "decoder_depth": 4, "normalize_target": True}  # what a question changes one thing of
+MAE = {"mask_ratio": 0.75, "decoder_depth": 4, "normalize_target": True}  # a question changes one of these
 QUESTIONS = {
     "method": {"MAE": {}, "SimMIM": {"method": "simmim"}, "data2vec": {"method": "data2vec"}, "iBOT": {"method": "ibot"}},
     "mask ratio": {f"{ratio:.0%}": {"mask_ratio": ratio} for ratio in (0.25, 0.5, 0.75, 0.85, 0.95)},
@@ -33,7 +33,7 @@ EQUAL = (
     "preset cifar10; SimMIM, data2vec and iBOT each have their recipe's own lr, betas, clip, warmup, weight decay and crops, "
     "none of them tuned. A step costs more in some than in others: see images_per_s"
 )
-GET = {  # how a set that is not on this machine is had
+GET = {  # how to get a set that is not on this machine
     "cifar10": "python -c \"import minimim; minimim.data.load('cifar10')\" downloads it",
     "tiny-imagenet-50": "MINIMIM_PACKS must name the folder that holds its pack",
 }
@@ -41,8 +41,8 @@ GET = {  # how a set that is not on this machine is had
 
 @dataclass(frozen=True)
 class Job:
-    """name: of its folder. device: cpu or cuda. floors: those that it measures. labels: how many the evaluation sees, 0 for all.
-    at: for a question's run, what is special about it."""
+    """A job. name: of its folder. device: cpu or cuda. floors: those that it measures. labels: how many the evaluation sees, 0 for
+    all. at: for a question's run, its setting in a word."""
 
     name: str
     base: Preset
@@ -55,7 +55,7 @@ class Job:
 
     @property
     def file(self) -> str:
-        """The name of its results, before the kind of device."""
+        """The name of its results file, without the kind of device."""
         return "capstone-questions" if self.at else self.name.removesuffix("-cpu")
 
     @property
@@ -103,7 +103,7 @@ def settings() -> dict[str, dict]:
 
 
 def special(change: dict) -> str:
-    """What tells a run from the MAE that all questions start from, in a word."""
+    """A run's difference from the MAE that all questions start from, in a word."""
     if "method" in change:
         return change["method"]
     changed = [f"{name}={value}" for name, value in change.items() if MAE[name] != value]

@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def seconds(work, device: str, times: int = 1) -> float:
-    """How long one call of `work` takes, the mean of several in a row, with everything that the device still owes."""
+    """Seconds of one call of `work`, the mean of several in a row, until the device has finished."""
     wait(device)
     began = time.perf_counter()
     for _ in range(times):
@@ -34,7 +34,7 @@ def quartiles(values: list[float]) -> dict[str, float]:
 
 
 def wait(device: str) -> None:
-    """Until the device has done all that it was asked."""
+    """Wait until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -55,7 +55,7 @@ def machine(device: str) -> str:
 
 
 def version(package: str) -> str | None:
-    """The version that is installed, or None."""
+    """The installed version of a package, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

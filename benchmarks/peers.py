@@ -1,7 +1,7 @@
-"""The same MAE from four hands: ours, Hugging Face's, one built from timm's blocks, one built from lightly's modules.
+"""The same MAE in four implementations: ours, Hugging Face's, one built from timm's blocks, one built from lightly's modules.
 
 All have the shape of `minimim.create("mae")`, take normalised images (B, C, H, W), hide three patches in four, compare
-with normalised pixels, and answer with the loss. Each is written the way its own users write it.
+with normalised pixels, and return the loss. Each is written the way its own users write it.
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class HuggingFace(nn.Module):
 
 
 def target_of(images: Tensor, patch_size: int) -> Tensor:
-    """Normalised pixels, for the peers that leave them to their user: (B, C, H, W) → (B, N, P·P·C)."""
+    """Patches of normalised pixels, for the peers that leave the target to their user: (B, C, H, W) → (B, N, P·P·C)."""
     batch, channels, height, width = images.shape
     rows, cols = height // patch_size, width // patch_size
     patches = images.reshape(batch, channels, rows, patch_size, cols, patch_size)
@@ -198,7 +198,7 @@ PEERS = {"minimim": Ours, "transformers": HuggingFace, "timm": Timm, "lightly": 
 
 
 def build(setting: Setting) -> tuple[dict[str, nn.Module], dict[str, str]]:
-    """One model a name, and for each peer that cannot be had the reason why."""
+    """The models by name, and for each peer that is not installed the reason."""
     models, absent = {}, {}
     for name, peer in PEERS.items():
         try:

@@ -1,5 +1,5 @@
-"""Do the cached linear probe and the papers' own agree? One encoder, the bundled one, under both, and under the papers' with
-one thing after the other changed.
+"""Do the cached linear probe and the papers' own agree? The bundled encoder is probed by both, and by the papers' with one thing
+changed at a time.
 
     python benchmarks/protocols.py               about an hour and a quarter on two CPU cores; what is done is not done again
     python benchmarks/protocols.py --smoke       tiny sizes, to see that it works

@@ -46,7 +46,7 @@ def settings(only: str = "") -> dict[str, dict]:
 
 
 def measure(encoder_features, train_set, test_set) -> dict:
-    """Every probe of one pair of features: value and standard error; where, and how large: R² and pixels off."""
+    """Every probe of one pair of features: value and standard error; for place and size, R² and the mean absolute error in pixels."""
     linear, near = evaluate.linear_probe(*encoder_features), evaluate.knn(*encoder_features)
     place = evaluate.regression_probe(
         encoder_features[0], evaluate.place_and_size(train_set), encoder_features[1], evaluate.place_and_size(test_set)
@@ -84,7 +84,7 @@ def floors(labelled, test, seed: int) -> dict:
 
 
 def sizes(smoke: bool) -> tuple:
-    """The images that are seen, those among them with labels, the test images, and the steps of a run."""
+    """The training images, those of them with labels, the test images, and the steps of a run."""
     count, labels, steps = (256, 200, 3) if smoke else (IMAGES, LABELLED, STEPS)
     images = data.load("scenes", count=count)
     return images, images.take(slice(0, labels)), data.load("scenes", "test", **({"count": 200} if smoke else {})), steps

@@ -1,4 +1,4 @@
-"""What is known of the jobs, and how it is told: a list of what is done, a table of the results, a card for each checkpoint."""
+"""Reports on the jobs: a list of what is done, a table of the results, a card for each checkpoint."""
 
 import json
 import shutil
@@ -23,34 +23,34 @@ COLUMNS += ("random encoder: linear, k-NN", "raw pixels: linear, k-NN", "seconds
 
 
 def stored(path: Path) -> dict:
-    """A JSON file's content, or nothing. Raises UserError for a damaged one."""
+    """A JSON file's content, {} where there is no file. Raises UserError for a damaged one."""
     try:
         return json.loads(path.read_text()) if path.is_file() else {}
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path} is not whole JSON ({error}): put a whole copy in its place, or take it away to have its jobs done again"
+            f"{path} is not whole JSON ({error}): put a whole copy in its place, or remove it to have its jobs done again"
         ) from error
 
 
 def progress(folder: Path) -> Path:
-    """The file in which a job under way keeps what is known of it."""
+    """The file with the record of a job under way."""
     return folder / "progress.json"
 
 
 def small_checkpoint(folder: Path) -> Path:
-    """The weights that a job gives away."""
+    """The file of the weights that a job gives away."""
     return folder / f"{folder.name}.safetensors"
 
 
 def known(job: Job, runs: Path, out: Path, kind: str) -> dict:
-    """The record of a job: all of it from the results of this kind of device, where they are of its settings; else what its
-    folder says, else nothing."""
+    """The record of a job: from the results of this kind of device, where these have its settings; else from its folder; else
+    {}."""
     results = finished(job, out, kind)
     return results if results and not other_settings(job, results) else stored(progress(runs / job.name))
 
 
 def finished(job: Job, out: Path, kind: str) -> dict:
-    """What the results of this kind of device say of a job, if they have all of it; else nothing."""
+    """The results of a job on this kind of device, if they are complete; else {}."""
     results = stored(out / f"{job.file}-{kind}.json")
     if job.at:
         rows = [row for row in results.get("runs", []) if (row["at"], row["seed"]) == (job.at, job.seed)]
@@ -59,14 +59,14 @@ def finished(job: Job, out: Path, kind: str) -> dict:
 
 
 def other_settings(job: Job, record: dict) -> str:
-    """Where a record's preset is not the job's as it is now: "train.lr=0.008, not 0.004"; empty where it is. A setting that
-    came later is not in the record, and says nothing."""
+    """The first difference of a record's preset from the job's present one, as "train.lr=0.008, not 0.004"; empty without one.
+    A setting that is newer than the record does not count."""
     was, now = (flat(preset) for preset in (record.get("preset", {}), job.settings))
     return next((f"{name}={was[name]}, not {now[name]}" for name in was if name in now and was[name] != now[name]), "")
 
 
 def flat(preset: dict) -> dict:
-    """A preset's settings by one name each, without those that the machine may choose."""
+    """A preset's settings as a flat dict, without those that the machine may choose."""
     found = {name: value for name, value in preset.items() if name not in TRAINED}
     for stage in TRAINED:
         found |= {f"{stage}.{name}": value for name, value in preset.get(stage, {}).items() if name not in LOOSE}
@@ -74,7 +74,7 @@ def flat(preset: dict) -> dict:
 
 
 def results_of(job: Job, out: Path) -> list[dict]:
-    """What the results of every kind of device say of a job, the kind among it."""
+    """The results of a job on every kind of device, with the kind."""
     found = []
     for path in sorted(out.glob(f"{job.file}-*.json")):
         content, kind = stored(path), path.stem.removeprefix(f"{job.file}-")
@@ -115,7 +115,7 @@ def listing(jobs: list[Job], runs: Path, out: Path, device: str, kind: str) -> s
 
 
 def state(job: Job, stage: str, record: dict, runs: Path) -> str:
-    """How far a stage is."""
+    """How far a stage has come, in a word."""
     if stage in record.get("done", []):
         return "done"
     lines = read_metrics(runs / job.name / stage)
@@ -126,7 +126,7 @@ def state(job: Job, stage: str, record: dict, runs: Path) -> str:
 
 
 def aged(job: Job, record: dict, out: Path, kind: str) -> list[str]:
-    """What there is of a job that does not count, as its settings have changed since."""
+    """What does not count of a job, because its settings have changed since."""
     notes = {"stored": finished(job, out, kind), "begun": record}
     return [f"{word} under other settings" for word, those in notes.items() if other_settings(job, those)]
 
@@ -155,7 +155,7 @@ def no_gpu(job: Job, kinds) -> bool:
 
 
 def table(jobs: list[Job], out: Path) -> str:
-    """Markdown: a row for each job and kind of device, and for each setting of the questions; what was not run is said."""
+    """Markdown: a row for each job and kind of device, and for each setting of the questions, with those that were not run."""
     rows, missing, each = [], [], {}
     for job in jobs:
         each.setdefault(job.at or job.name, job)

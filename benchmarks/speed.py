@@ -1,16 +1,16 @@
-"""What does each measure gain that makes a training loop fast? MAE on images of 32 pixels, augmentation and all.
+"""How much does each measure speed up a training loop? MAE on images of 32 pixels, with its augmentation.
 
     python benchmarks/speed.py                   micro/4 on a CPU, tiny/4 on a GPU
     python benchmarks/speed.py --no-compile      without torch.compile, which takes most of the time on a CPU
     python benchmarks/speed.py --smoke           tiny sizes, to see that it works
 
 The plain loop is what one writes first: a DataLoader over PIL images with torchvision's transforms, fp32, no compiling,
-AdamW one tensor after the other, the loss read after every step. Each measure is switched on alone over that loop, and
+AdamW on one tensor after the other, and the loss read after every step. Each measure is switched on alone over that loop, and
 switched off alone from all together; settings take turns, and a ratio is taken within each round. On a CPU without AVX512
-bf16 costs time instead of saving it: there it is measured, but no part of "all together".
+bf16 costs time instead of saving it: there it is measured, but is not part of "all together".
 
-That the encoder sees only the visible quarter is MAE's own gain, not the loop's: it holds in the plain loop too and is no
-part of "all together". Its ratio is against the same model whose encoder also reads a mask token at every hidden place.
+That the encoder sees only the visible quarter is a gain of MAE and not of the loop: it holds in the plain loop too, so it is
+not part of "all together". Its ratio is against the same model whose encoder also reads a mask token at every hidden place.
 """
 
 import argparse
@@ -73,7 +73,7 @@ class Pictures(Dataset):
 
 
 def build(size: str, measures: frozenset, device: str) -> methods.Method:
-    """MAE, whose encoder reads the visible patches alone, or every place."""
+    """An MAE whose encoder reads the visible patches alone, or every place."""
     method = methods.create("mae", image_size=IMAGE_SIZE, patch_size=PATCH_SIZE, size=size, crop_scale=CROP)
     if "visible" not in measures:
         method.encoder = ViT(IMAGE_SIZE, PATCH_SIZE, size, hidden="token")
@@ -85,7 +85,7 @@ def build(size: str, measures: frozenset, device: str) -> methods.Method:
 
 
 class Loop:
-    """A training loop with some of the measures."""
+    """A training loop with some of the measures that make it fast."""
 
     def __init__(self, measures: frozenset, method: methods.Method, batch: int, workers: int, pictures: Pictures, stream):
         self.measures, self.method, self.batch, self.workers = measures, method, batch, workers
@@ -97,7 +97,7 @@ class Loop:
         self.losses = []
 
     def feed(self, steps: int):
-        """So many batches."""
+        """The next `steps` batches."""
         self.method.views.train("memory" in self.measures)  # the plain loop's images have been augmented already
         if "memory" in self.measures:
             return islice(self.stream, steps)
@@ -105,7 +105,7 @@ class Loop:
         return iter(DataLoader(self.pictures, self.batch, sampler=sampler, num_workers=self.workers))
 
     def step(self, images: torch.Tensor) -> None:
-        """One step on images, bytes on the device or floats that are not there yet."""
+        """One training step on images: bytes that are on the device, or floats that are not yet."""
         images = images.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled="bf16" in self.measures):
             loss = self.method(images).loss
@@ -168,7 +168,7 @@ def spelt(measures: frozenset | str) -> str:
 
 
 def show(result: dict) -> None:
-    """The gains, for people."""
+    """Print the gains."""
 
     def told(r: dict) -> str:
         return f"{r['median']:6.2f} ({r['low']:.2f} to {r['high']:.2f})"
@@ -181,7 +181,7 @@ def show(result: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What each measure gains that makes a training loop fast.")
+    parser = argparse.ArgumentParser(description="How much each measure speeds up a training loop.")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     parser.add_argument("--setting", choices=["micro", "tiny"], help="size of the encoder")
@@ -217,7 +217,7 @@ def main() -> None:
     for number in range(rounds):
         for setting in order:
             taken[setting].append(turn(loops[setting], steps))
-        order.rotate(-1)  # so that nobody always follows the same neighbour
+        order.rotate(-1)  # so that none always follows the same other
         if number == 0:
             continue  # one round has no quartiles
         about = {"size": size, "patch_size": PATCH_SIZE, "image_size": IMAGE_SIZE, "batch": batch, "steps_a_turn": steps}

@@ -1,4 +1,4 @@
-"""How a job is done: stage by stage, each cut off when the time is up, and gone on with by the next call."""
+"""Do a job stage by stage; a stage is stopped when the time is up, and the next call goes on with it."""
 
 import json
 import shutil
@@ -38,12 +38,12 @@ class Clock:
         self.minutes, self.began, self.started = minutes, time.monotonic(), 0
 
     def left(self) -> float:
-        """What is left, as a TrainConfig takes it: 0 has no end."""
+        """Minutes that are left, as TrainConfig.max_minutes takes them: 0 has no end."""
         return max(1e-9, self.minutes - (time.monotonic() - self.began) / 60) if self.minutes else 0.0
 
     def start(self) -> bool:
-        """Whether another stage may begin. The first always may; in the last fifth of the time none does, as not every
-        stage can be cut."""
+        """Whether another stage may begin. The first always may; in the last fifth of the time none may, as not
+        every stage can be stopped."""
         may = not self.minutes or not self.started or self.left() > self.minutes / 5
         self.started += may
         return may
@@ -61,7 +61,7 @@ class Work:
     record: dict
 
     def go(self) -> bool:
-        """Do the stages that are left; False when the time was up or Ctrl-C was pressed."""
+        """Do the stages that are left. Returns False when the time was up or Ctrl-C was pressed."""
         for stage in self.job.stages:
             if stage not in self.record["done"]:
                 if not self.clock.start():
@@ -70,11 +70,11 @@ class Work:
                 if not self.timed(stage):
                     return False
         if self.job.at:
-            shutil.rmtree(self.folder, ignore_errors=True)  # the row is all that is wanted of a question's run
+            shutil.rmtree(self.folder, ignore_errors=True)  # of a question's run only its row is kept
         return True
 
     def timed(self, stage: str) -> bool:
-        """Do a stage, or a piece of it, and add up what it took over all calls; publish it when it is done. Whether it is."""
+        """Do a stage, or a piece of it, and add up its time over all calls; publish it when it is done. Returns whether it is."""
         if self.job.base.train.compile:
             torch.compiler.reset()  # each stage compiles its own; together they would pass torch's limit
         if self.device == "cuda":
@@ -91,23 +91,23 @@ class Work:
             peaks = self.record["peak_memory_gib"]
             most = torch.cuda.max_memory_allocated() / 2**30 if self.device == "cuda" else (peak_memory() or 0) / 2**10
             peaks[stage] = max(peaks.get(stage, 0.0), round(most, 2))
-            self.keep()  # whatever comes of the results, this piece is counted
+            self.keep()  # this piece is counted even if publishing fails
         if done:
             self.record["done"].append(stage)
             publish = self.publish_row if self.job.at else self.publish
-            publish()  # before it is noted as done: so nothing is noted and not published
+            publish()  # before it is noted as done, so that nothing noted is unpublished
             self.keep()
         return done
 
     def count(self, stage: str, seconds: float, kind: str) -> None:
-        """Add a piece to what a stage took, and the kind of device that did it to its calls."""
+        """Add the time of a piece to a stage's, and the kind of device that did it to its calls."""
         took = self.record["seconds"]
         took[stage] = round(took.get(stage, 0.0) + seconds, 1)
         self.record["calls"].setdefault(stage, []).append(kind)
 
     def count_killed(self, stage: str) -> None:
-        """Count a piece that was killed, up to its last checkpoint: what came after that is done again. It began when the
-        record was last kept; the two files' times still fit where both were copied to another machine."""
+        """Count a piece that was killed, up to its last checkpoint, since what came after that is done again. It began when the
+        record was last kept; the difference of the two files' times holds even where both were copied to another machine."""
         kind, saved = self.record.pop("under_way", None), self.folder / stage / checkpoint.NAME
         if kind and saved.exists():
             seconds = saved.stat().st_mtime - progress(self.folder).stat().st_mtime
@@ -115,11 +115,11 @@ class Work:
                 self.count(stage, seconds, kind)
 
     def keep(self) -> None:
-        """Write what is known of the job into its folder."""
+        """Write the record into the job's folder."""
         keep(progress(self.folder), json.dumps(self.record))
 
     def pretrain(self) -> bool:
-        """Train the method, and save its weights in half precision: it is these that are evaluated."""
+        """Train the method, and save its weights in half precision, in which they are evaluated."""
         base = self.job.base
         torch.manual_seed(mix(self.job.seed))
         method = methods.create(base.method, **base.sizes, **base.options)
@@ -141,7 +141,7 @@ class Work:
         return self.score({"pretrained": tuple(evaluate.extract(self.method().encoder, those) for those in self.labelled())})
 
     def floors(self) -> bool:
-        """The same for what has learnt nothing."""
+        """Linear probe and k-NN of the baselines that have learnt nothing."""
         found = evaluate.floors(self.method(), *self.labelled(), seed=mix(self.job.seed))
         return self.score({name: found[name] for name in self.job.floors})
 
@@ -169,7 +169,7 @@ class Work:
         return score is not None
 
     def score(self, pairs: dict) -> bool:
-        """Both cached probes of pairs of features, into the record."""
+        """Add the scores of both cached probes, for pairs of features, to the record."""
         for name, rows in scored(pairs, self.device).items():
             self.record["scores"].setdefault(name, {}).update({row: rounded(score) for row, score in rows.items()})
         return True
@@ -179,7 +179,7 @@ class Work:
         return minimim.load(small_checkpoint(self.folder)).to(self.device)
 
     def labelled(self) -> tuple:
-        """The images to learn labels from, and those to judge by."""
+        """The labelled images to train on, and those to test on."""
         found, count = images(self.job.base, "train"), self.job.labels
         if count:
             found = found.take(torch.randperm(len(found), generator=torch.Generator().manual_seed(0))[:count])
@@ -195,7 +195,7 @@ class Work:
         return {"out": out, "resume": (out / checkpoint.NAME).exists(), "bar": sys.stderr.isatty()}
 
     def publish(self) -> None:
-        """Write what is known of the job to its results, and its card."""
+        """Write the results of the job, and its card."""
         labels, tested = (len(those) for those in self.labelled())
         about = {"job": self.job.name, "data": source(self.job.base.data), "labels": labels, "test_images": tested}
         path = write(self.job.file, self.device, self.job.seed, {**about, **self.record}, self.out)
@@ -245,7 +245,7 @@ def begin(job: Job, runs: Path, out: Path, device: str, clock: Clock) -> Work:
         )
     other = other_settings(job, record)
     if other:
-        raise UserError(f"{job.name} was begun with {other}: choose another --runs, or take {runs / job.name} away")
+        raise UserError(f"{job.name} was begun with {other}: choose another --runs, or remove {runs / job.name}")
     return Work(job, runs / job.name, out, device, clock, record)
 
 
@@ -268,5 +268,5 @@ def images(base: Preset, split: str):
 
 
 def source(name: str) -> str:
-    """What the images are, in words: the original, or what a pack of it holds."""
+    """What the images are, in words: the original set, or the content of a pack of it."""
     return PACKED[name] if pack_file(name, "train") else name

@@ -1,11 +1,11 @@
-"""How fast is one training step of MAE, beside other people's? Forward, backward and AdamW, on normalised images.
+"""How fast is one training step of MAE, compared with other implementations? Forward, backward and AdamW, on normalised images.
 
     python benchmarks/throughput.py              all settings; on two CPU cores most of the time goes into compiling
     python benchmarks/throughput.py --smoke      tiny sizes, to see that it works
 
 Ours and the peers take turns, A B C D, B C D A, …; a ratio is taken within each round, so that whatever else the machine
-is doing hits both sides. Between the rounds one large matrix product is timed in the same precision: what the
-model's own operations come to is then given as a share of that rate.
+is doing hits both sides. Between the rounds one large matrix product is timed in the same precision; the
+rate of the model's own operations is given as a fraction of its rate.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Step:
 
 
 def compete(models: dict, images, dtype, rounds: int, times: int) -> dict:
-    """Let the models take turns; the images a second of each, ours against each, and the matrix-product rate."""
+    """Let the models take turns: the images a second of each, the ratio of ours to each, and the rate of the matrix product."""
     device = images.device.type
     steps = {name: Step(model, dtype) for name, model in models.items()}
     square = torch.randn(2, SIDE[device], SIDE[device], device=device, dtype=dtype)
@@ -66,7 +66,7 @@ def compete(models: dict, images, dtype, rounds: int, times: int) -> dict:
         matmul.append(seconds(lambda: square[0] @ square[1], device, 2))
         for name in order:
             taken[name].append(seconds(lambda step=steps[name]: step(images), device, times))
-        order.rotate(-1)  # so that nobody always follows the same neighbour
+        order.rotate(-1)  # so that none always follows the same other
     ours = taken["minimim"]
     return {
         "images_per_second": {name: len(images) / statistics.median(t) for name, t in taken.items()},
@@ -82,7 +82,7 @@ def compete(models: dict, images, dtype, rounds: int, times: int) -> dict:
 
 
 def show(name: str, compiled: bool, dtype, batch: int, result: dict) -> None:
-    """One setting in one mode, for people."""
+    """Print one setting in one mode."""
     how = f"{'compiled' if compiled else 'eager'} {str(dtype).removeprefix('torch.')}"
     print(f"\n{name}, {how}, batch {batch}")
     for peer, rate in result["images_per_second"].items():
@@ -93,7 +93,7 @@ def show(name: str, compiled: bool, dtype, batch: int, result: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time one training step of MAE, ours beside other people's.")
+    parser = argparse.ArgumentParser(description="Time one training step of MAE, ours beside other implementations.")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     parser.add_argument("--only", help="part of a setting's name")

@@ -33,7 +33,7 @@ COUNTING = "while True: pass"
 
 
 def work() -> None:
-    """What a process does that stands ready: for each line that it reads, so many seconds of training steps; it answers with
+    """The work of a process that stands ready: for each line that it reads, it trains for so many seconds and answers with its
     images a second."""
     import itertools
 
@@ -57,7 +57,7 @@ def work() -> None:
 
 
 def stand_ready(name: str, threads: int) -> subprocess.Popen:
-    """A process with a setting, which has warmed up."""
+    """Start a process with a setting, and wait until it has warmed up."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
     environment = {**clean, "OMP_NUM_THREADS": str(threads), **SETTINGS[name]}
     process = subprocess.Popen(
@@ -79,7 +79,7 @@ def ask(process: subprocess.Popen, seconds: float) -> float:
 
 
 def turns(processes: dict, busy: int, count: int, seconds: float) -> dict[str, list[float]]:
-    """Images a second of every turn, beside so many processes that count."""
+    """Images a second of every turn, beside a number of busy processes."""
     others = [subprocess.Popen([sys.executable, "-c", COUNTING]) for _ in range(busy)]
     rates, order = {name: [] for name in processes}, deque(processes)
     try:

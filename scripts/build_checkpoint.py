@@ -1,5 +1,5 @@
 """Make the bundled checkpoint: python scripts/build_checkpoint.py, some minutes on two CPU cores; it can be stopped and
-started again. Keeps the weights alone, with the figures measured on them, and prints the hash that the tests hold it to."""
+started again. It keeps the weights alone, with the scores measured on them, and prints the hash that the tests compare."""
 
 import argparse
 import hashlib

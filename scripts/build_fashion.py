@@ -19,7 +19,7 @@ PER_CLASS = {"train": 500, "test": 100}
 
 
 def read(path: Path, header: int) -> np.ndarray:
-    """The bytes of one official file behind its header, checked."""
+    """The bytes of one official file after its header. Raises SystemExit for a file that is not the official one."""
     packed = path.read_bytes()
     if hashlib.md5(packed).hexdigest() != OFFICIAL[path.name]:
         raise SystemExit(f"{path} is not the official file: its md5 differs")

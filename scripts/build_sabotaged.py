@@ -1,7 +1,7 @@
-"""Make the seven methods that problem set 4 hunts in: python scripts/build_sabotaged.py, some four minutes on one CPU core.
+"""Make the seven methods among which problem set 4 looks for faults: python scripts/build_sabotaged.py, some four minutes on one CPU core.
 
-Each is a small run on the scenes, kept in half precision with its curve; prints the hashes that the tests hold them to.
-What follows tells which letter has which fault."""
+Each is a small run on the scenes, kept in half precision with its loss curve; the hashes that the tests compare are printed.
+Students should not read on: the code below shows which letter has which fault."""
 
 import argparse
 import hashlib
@@ -21,7 +21,7 @@ IMAGES, SEED, POINTS = 10_000, 0, 50
 
 @dataclass
 class Recipe:
-    """fault: its name; steps: of training; trained_as: what is trained in its place, when the fault came in later."""
+    """How a case is made. fault: its name; steps: of training; trained_as: what is trained instead, where the fault is added afterwards."""
 
     fault: str
     steps: int = 800
@@ -40,7 +40,7 @@ CASES = {
 
 
 def make(name: str, images) -> None:
-    """Train one case and keep it."""
+    """Train one case and write its file."""
     recipe, number = CASES[name], sabotaged.NAMES.index(name)
     torch.manual_seed(mix(SEED, number))
     method = sabotaged.FAULTS[recipe.trained_as or recipe.fault]()

@@ -1,7 +1,7 @@
-"""Finds what was handed in: which notebook of a folder of submissions is whose, and of which problem set.
+"""Find what was handed in: whose each notebook in a folder of submissions is, and of which problem set.
 
-A student is a folder. STUDENT/psK.ipynb and STUDENT/psK/psK.ipynb are asked for; what people hand in instead is taken where
-it is plain what is meant, and whatever is not taken gets a line."""
+Each student has a folder. STUDENT/psK.ipynb and STUDENT/psK/psK.ipynb are asked for; other names and places are taken where it is
+clear what is meant, and each file that is not taken gets a line."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-LITTER = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini", ".git"}  # machines leave it
+LITTER = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini", ".git"}  # left by systems and editors
 PACKED = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar"}
 NAMED = re.compile(r"(?<![a-z])(?:ps|pset|problem[ _-]*set)[ _-]*0*(\d+)(?!\d)", re.IGNORECASE)
 STUB = "raise NotImplementedError  # your code here"
@@ -30,18 +30,18 @@ class Candidate:
 
     @property
     def exact(self) -> bool:
-        """Whether it has the name, and lies at the place, that was asked for."""
+        """Whether it has the name and the place that were asked for."""
         name = f"{self.problem_set}.ipynb"
         return self.place in (name, f"{self.problem_set}/{name}")
 
     @property
     def rank(self) -> tuple:
-        """Which of several is taken, the highest: a notebook with an answer in it, the name that was asked for, the newest."""
+        """The highest of several is taken: first a notebook with an answer in it, then the name that was asked for, then the newest."""
         return self.state, self.exact, self.path.name == f"{self.problem_set}.ipynb", self.path.stat().st_mtime, self.place
 
 
 def gather(folder: Path, sets: list[str]) -> tuple[dict[tuple[str, str, Path], list[str]], list[str]]:
-    """({(student, problem set, file): remarks} for what is taken, a line for each thing that is not as it was asked for)."""
+    """({(student, problem set, file): remarks} for the files that are taken, a line for each that is not as it was asked for)."""
     taken, lines, candidates = {}, [], defaultdict(list)
     for top in sorted(folder.iterdir()):
         if litter(top.name):
@@ -145,13 +145,13 @@ def choose(group: list[Candidate]) -> tuple[Candidate | None, list[str]]:
 
 
 def set_named(text: str, sets: list[str]) -> str | None:
-    """The set that a name speaks of: "PS1 (1)" and "anna_ps01-final" of ps1."""
+    """The set that a name means: ps1 for "PS1 (1)" and for "anna_ps01-final"; None without one."""
     said = NAMED.search(text)
     return next((name for name in sets if said and name == f"ps{said[1]}"), None)
 
 
 def litter(name: str) -> bool:
-    """Whether it is no student who put this there."""
+    """Whether a file was left by a system or an editor, and not by a student."""
     return name in LITTER or name.startswith("._")
 
 

@@ -1,6 +1,6 @@
-"""Makes a submission the set again, but for its answers: every cell of the set is there once, in its place, as it was handed out.
+"""Restore a submission to the set as it was handed out, except for its answers: every cell of the set once, and in its place.
 
-What had to be put back is told, so that a reader can look."""
+Each thing that had to be put back becomes a remark, so that a grader can look at it."""
 
 import copy
 import re
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from minimim.feedback.notebook import defined
 
-MARKS = ("grade", "solution", "locked", "task", "points")  # what grading goes by; other entries differ between versions
+MARKS = ("grade", "solution", "locked", "task", "points")  # what decides the grade; other entries differ between versions
 
 
 def mend(notebook, release, source) -> list[str]:
@@ -78,7 +78,7 @@ def put_back(whole, handed_out, cell):
 
 
 def unmarked(cells: list) -> list:
-    """Cells of the student's own, which count for nothing."""
+    """Cells of the student's own, without the marks by which they would be graded."""
     for cell in cells:
         cell.metadata.pop("nbgrader", None)
     return cells
@@ -86,7 +86,7 @@ def unmarked(cells: list) -> list:
 
 def leave_out(cells: list, release, running: str, why: str) -> str | None:
     """Take what did not end out of mended cells: the answer to the task, or a cell of the student's own. running: the text of
-    the cell that did not end; why: what calling the answer says from now on. Returns what was left out, None when nothing."""
+    the cell that did not end; why: the message of a call of the answer from now on. Returns what was left out, or None."""
     asked_for = {grade_id(cell): defined(cell.source) for cell in release.cells if grade_id(cell)}
     cell = next((cell for cell in cells if cell.cell_type == "code" and text(cell.source) == text(running)), None)
     if cell is None:
@@ -106,7 +106,7 @@ def leave_out(cells: list, release, running: str, why: str) -> str | None:
 
 
 def commented(source: str) -> str:
-    """Code that is there to be read."""
+    """Code as comments, to be read and not run."""
     return "\n".join(f"# {line}" for line in source.splitlines())
 
 
@@ -116,7 +116,7 @@ def grade_id(cell) -> str | None:
 
 
 def marks_of(cell) -> dict:
-    """What grading goes by."""
+    """The entries of a cell that decide its grade."""
     mark = cell.metadata.get("nbgrader", {})
     return {key: mark.get(key) or 0 for key in MARKS}
 

@@ -1,6 +1,6 @@
 """Run lessons top to bottom in a fresh kernel and store them as they are kept: python scripts/notebook.py notebooks/01*.ipynb
 
-Outputs stay, small and without widget state; cell ids follow the place, so that a change shows as what it is."""
+Outputs are kept, in small files and without widget state. Cell ids are numbers by place, so that a diff shows only what changed."""
 
 import argparse
 import base64

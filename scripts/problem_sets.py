@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-sys.path.append(str(Path(__file__).parent))  # for whoever loads this file from elsewhere
+sys.path.append(str(Path(__file__).parent))  # for when this file is loaded from elsewhere
 
 from handed_in import UNGRADED, gather, known_as
 from mending import leave_out, mend, task_of
@@ -28,14 +28,14 @@ KEPT = {"tags", "nbgrader", "deletable", "editable"}  # of a cell's metadata
 GRADING = Path("grading")
 NOTES = "watch.jsonl"  # what minimim.feedback.watch saw
 WATCHED = (
-    '--Execute.extra_arguments=["--ext=minimim.feedback.watch"]',  # so nothing of the submission can run before it
-    "--Execute.interrupt_on_timeout=False",  # a cell can refuse that: its answer is left out, and grading begins anew
+    '--Execute.extra_arguments=["--ext=minimim.feedback.watch"]',  # loaded before anything of the submission can run
+    "--Execute.interrupt_on_timeout=False",  # a cell can ignore an interrupt, so its answer is left out, and grading begins anew
 )
 
 
 @dataclass
 class Row:
-    """A line of grades.csv. tasks: task → points; of: points that there are; by_hand: those among them that wait for a reader."""
+    """A line of grades.csv. tasks: task → points; of: points that there are; by_hand: those of them that are still to be given by hand."""
 
     student: str
     problem_set: str
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 class Mistake(Exception):
-    """What cannot be done, in a sentence."""
+    """An error that is shown to the user in one sentence."""
 
 
 def problem_sets() -> list[str]:
@@ -76,8 +76,8 @@ def problem_sets() -> list[str]:
 
 
 def nbgrader(*arguments: str, limit: float | None = None, **place: str) -> str:
-    """Run an nbgrader command, and return what it logged; place: more of its environment. Raises Mistake with the line of its
-    log that says what went wrong when it fails, or when it takes more than `limit` seconds."""
+    """Run an nbgrader command, and return its log; place: more environment variables. Raises Mistake when it fails, with the line
+    of its log that says why, or when it takes more than `limit` seconds."""
     place |= {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),  # it calls alembic by name
         "PYTHONWARNINGS": "ignore",  # it takes a warning in a graded cell for a failure
@@ -162,7 +162,7 @@ def submissions(folder: Path) -> dict[tuple[str, str, Path], list[str]]:
 
 
 def register(name: str):
-    """Tell nbgrader's gradebook about a set as solutions/ has it now, hidden tests included; returns the released notebook."""
+    """Register a set, as solutions/ has it now with its hidden tests, in nbgrader's gradebook; returns the released notebook."""
     GRADING.mkdir(exist_ok=True)
     release = GRADING / "release"
     nbgrader("generate_assignment", name, "--force", f"--CourseDirectory.release_directory={release}")
@@ -184,7 +184,7 @@ def grade_one(row: Row, path: Path, release) -> None:
     submitted = GRADING / "submitted" / student / name / f"{name}.ipynb"
     submitted.parent.mkdir(parents=True)
     notes = (GRADING / NOTES).resolve()
-    reasons = {  # part of what nbgrader says → (what a call of the answer says from now on, the remark)
+    reasons = {  # part of nbgrader's error → (the message of a call of the answer from now on, the remark)
         "CellTimeoutError": (f"it did not end within {seconds_a_cell():g} s", f"stopped after {seconds_a_cell():g} s, and left out"),
         "DeadKernelError": ("it ended Python", "ended Python (os._exit, or too little memory), and left out"),
     }
@@ -219,7 +219,7 @@ def read_notes(path: Path) -> list[tuple[str, str]]:
 
 
 def points(cell) -> float:
-    """What a cell is worth."""
+    """The points of a cell."""
     mark = cell.metadata.get("nbgrader", {})
     return float(mark.get("points", 0)) if mark.get("grade") or mark.get("task") else 0.0
 

@@ -1,7 +1,7 @@
 """Bring the README up to date: python scripts/readme.py draws docs/mae.png, and writes the minutes of the lessons and the tree of methods.
 
 The drawing is of one test scene on its way through the bundled model; the minutes are those that each lesson and problem set says in its
-box. `--drawing` leaves the drawing as it is where only the words have changed. tests/course/test_readme.py says whether all is in step.
+box. `--no-drawing` leaves the drawing as it is, for when only the words have changed. tests/course/test_readme.py checks that all is in step.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python scripts/statements.py            all sets that have drawings; then: python scripts/problem_sets.py generate
 
-A statement shows its drawing where it says ![words](attachment:psK.n.png); the words are those of the drawing, and a test holds them
-to it. A picture whose words are as they were stays as it is, so that another version of matplotlib changes no file."""
+A statement shows its drawing where it says ![words](attachment:psK.n.png); the words are those of the drawing, which a test
+checks. A picture whose words have not changed is left as it is, so that another version of matplotlib changes no file."""
 
 import base64
 import importlib

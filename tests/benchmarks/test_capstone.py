@@ -314,7 +314,7 @@ def test_other_settings_are_refused_where_a_job_is_under_way(go, capstone, tmp_p
 
     assert [under(), under(precision="bf16", compile=True, workers=1), under(lr=0.5)] == [130, 130, 1] and len(asked) == 2
     told = capsys.readouterr().out
-    assert "cifar10-smoke was begun with train.lr=0.0003, not 0.5: choose another --runs, or take" in told
+    assert "cifar10-smoke was begun with train.lr=0.0003, not 0.5: choose another --runs, or remove" in told
     go("--list", "--only", "cifar10-smoke")
     assert "pretrain begun" in (told := capsys.readouterr().out) and "(begun under other settings)" in told
 
