@@ -12,7 +12,7 @@ from minimim.diagnose.leaks import leak
 from minimim.diagnose.neighbours import baseline
 from minimim.diagnose.runs import gradient_by_block, stability
 from minimim.diagnose.verdict import Verdict
-from minimim.evaluate.spectrum import effective_rank, feature_spread
+from minimim.evaluate.spectrum import effective_rank, feature_spread, relative_std
 
 __all__ = ["Verdict", "baseline", "checkup", "collapse", "effective_rank", "feature_spread", "gradient_by_block", "head_output"]
-__all__ += ["leak", "mismatch", "stability"]
+__all__ += ["leak", "mismatch", "relative_std", "stability"]

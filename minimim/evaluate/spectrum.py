@@ -1,4 +1,4 @@
-"""How many directions features use, and how far apart they put images: two numbers that need no label."""
+"""How many directions features use, and how much they differ between images: two numbers that need no label."""
 
 import torch
 from torch import Tensor
@@ -17,11 +17,16 @@ def effective_rank(features: Tensor) -> float:
     return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum()))
 
 
-def feature_spread(features: Tensor) -> float:
-    """How different images are, relative to how long their features are: (n, D) → from 0, all images alike, to 1.
+def relative_std(features: Tensor) -> float:
+    """The standard deviation of features relative to their length: (n, D) → from 0, all images alike, to 1.
 
-    The root of the mean squared distance from the mean feature, over the root of the mean squared length.
+    The root of the mean squared distance from the mean feature, over the root of the mean squared length. For features of unit
+    length it is √D times the standard deviation a direction, the measure of SimSiam (Chen & He, arXiv 2011.10566, §4.1): near 1
+    where they lie evenly on the sphere.
     """
     x = features.detach().float()
     distance, length = (x - x.mean(dim=0)).square().sum(dim=1).mean(), x.square().sum(dim=1).mean()
     return float((distance / length.clamp(min=1e-24)).sqrt())
+
+
+feature_spread = relative_std
