@@ -1,8 +1,8 @@
-"""By what head: from what the encoder says to what is compared. Decoders answer (encoded, mask, question) with named streams.
+"""By which head: decoders map the encoder's output to predictions. All are called as (encoded, mask, question) → named streams.
 
-"patch" is (B, N, T), one row a patch, hidden or not; "cls" is (B, T). The question is the (B, N) set of patches that will
-be scored; a decoder may answer for all patches at once and not look at it, a predictor such as I-JEPA's does look. One that
-wants "boxes" is told as a fourth argument where its view was cut, and where the view that it answers for was.
+The stream "patch" is (B, N, T), one row for each patch, hidden or not; "cls" is (B, T). The question is the set of patches that will
+be scored, (B, N) bool. Most decoders predict all patches and ignore it; a predictor such as I-JEPA's predicts only these patches.
+A decoder whose `want` contains "boxes" gets a fourth argument: the crop boxes of its own view and of the view that it predicts.
 """
 
 from minimim.decoders.cross import CrossDecoder, MixedCrossDecoder, Predictor

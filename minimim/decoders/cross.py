@@ -1,7 +1,7 @@
-"""Predictors: heads that are told which places are asked, and answer for no others.
+"""Predictors: decoders that predict only the patches that a question asks for.
 
-`CrossDecoder` lets a mask token at each asked place look at what the encoder saw (CrossMAE, arXiv 2401.14391; Latent MIM,
-2407.15837; CAPI, 2502.08769). `Predictor` puts the mask tokens into one row with what was seen (I-JEPA, 2301.08243).
+In `CrossDecoder` a mask token for each of these patches attends to the encoder's latents (CrossMAE, arXiv 2401.14391; Latent MIM,
+2407.15837; CAPI, 2502.08769). `Predictor` puts mask tokens and latents into one sequence with self-attention (I-JEPA, 2301.08243).
 """
 
 import torch
@@ -37,7 +37,7 @@ class CrossAttention(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """One pre-norm block: queries look at one another, if they may, then at the context, and then think."""
+    """A pre-norm block: optionally self-attention of the queries, then cross-attention to the context, then an MLP."""
 
     def __init__(self, dim: int, context_dim: int, heads: int, self_attention: bool = False):
         super().__init__()
@@ -57,13 +57,16 @@ class CrossBlock(nn.Module):
 
 
 class Asked(nn.Module):
-    """What all predictors have: a mask token, positions of the grid, and answers that go back to their places. Raises UserError for
-    one without blocks."""
+    """The common part of all predictors: a mask token, positions of the grid, and predictions that are written to their places.
+
+    target_dim: T; grid: (rows, cols) at which positions are defined; dim: D', the predictor's width; depth: number of blocks; pred: the
+    last map, by default a linear one. Raises UserError for a depth below 1.
+    """
 
     def __init__(self, target_dim: int, grid, dim: int, depth: int, pred: nn.Module | None = None):
         super().__init__()
         if depth < 1:
-            raise UserError(f"a predictor has one block or more, or its mask tokens would see nothing, not {depth}")
+            raise UserError(f"a predictor needs one block or more, or its mask tokens would see nothing, not {depth}")
         self.home_grid = grid
         self.mask_token = nn.Parameter(torch.empty(1, 1, dim))
         self.pos_embed = nn.Parameter(sincos_positions(dim, grid).unsqueeze(0), requires_grad=False)  # (1, N, D')
@@ -72,11 +75,12 @@ class Asked(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
 
     def positions(self, encoded: Encoded) -> Tensor:
-        """Of all patches, (N, D')."""
+        """The positions of all patches, (N, D')."""
         return resize_positions(self.pos_embed[0], self.home_grid, encoded.grid)
 
     def ids(self, encoded: Encoded, mask: Mask | None, question: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Which patches were seen, (B, K), and which are asked, (B, M): of no question the hidden ones, of no mask all."""
+        """Ids of the patches that the encoder saw, (B, K), and of those to predict, (B, M): without a question the mask's first one, without
+        a mask all patches."""
         rows, cols = encoded.grid
         batch, seen, _ = encoded.patches.shape
         every = torch.arange(rows * cols, device=encoded.patches.device).expand(batch, -1)  # (B, N)
@@ -86,19 +90,19 @@ class Asked(nn.Module):
         return every if seen == rows * cols else mask.visible_ids, mask.asked_ids(question)
 
     def answer(self, x: Tensor, asked: Tensor, positions: Tensor) -> Streams:
-        """Answers (B, M, D') of the asked patches → {"patch": (B, N, T)}, zeros at all others."""
+        """Outputs (B, M, D') for the patches with ids asked (B, M) → {"patch": (B, N, T)}, zeros at all other patches."""
         return {"patch": put(self.pred(self.norm(x)), asked, len(positions))}
 
 
 class CrossDecoder(Asked):
-    """A mask token for each asked place, which looks at what the encoder saw, and at nothing else unless it may.
+    """A decoder in which a mask token for each patch to predict attends to the encoder's latents (CrossMAE, arXiv 2401.14391).
 
-    encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) at home, others are interpolated to. The context is a
-    linear map of the latents, with positions, CLS among them.
-    self_attention: whether the mask tokens also look at one another; without, each is answered as if it were asked alone.
-    cues: begin each mask token with a mean of what was seen, weighted by how alike the positions are (Latent MIM).
-    before: a head on the latents, of which the answers are made; what it says is the stream "visible", (B, K, D). pred: in
-    place of the linear map to the target. Raises UserError for a decoder without blocks.
+    encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) for which positions are defined, interpolated for other grids.
+    The context is a linear map of the latents plus positions, CLS included.
+    self_attention: whether the mask tokens also attend to each other; without it, each is predicted independently of the others.
+    cues: add to each mask token a mean of the context, weighted by the similarity of the positions (Latent MIM, 2407.15837).
+    before: a head on the latents, whose output is used instead of them; it is also returned as the stream "visible", (B, K, D). pred:
+    a module in place of the linear map to the target. Raises UserError for a depth below 1.
     """
 
     def __init__(self, encoder_dim, target_dim, grid, *, dim=512, depth=8, heads=16, self_attention=False, cues=False,
@@ -108,10 +112,10 @@ class CrossDecoder(Asked):
         self.cues = cues
         self.blocks = nn.ModuleList(CrossBlock(dim, dim, heads, self_attention) for _ in range(depth))
         self.apply(initialise)
-        self.before = before  # after `initialise`: it has a start of its own
+        self.before = before  # after `initialise`, because it has its own initialisation
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents of what was seen → {"patch": (B, N, T)}, zeros at the places that were not asked."""
+        """Latents of the visible patches → {"patch": (B, N, T)}, zeros at the patches that were not asked for."""
         seen, asked = self.ids(encoded, mask, question)  # (B, K), (B, M)
         positions = self.positions(encoded)  # (N, D')
         patches, cls, more = encoded.patches, encoded.cls, {}
@@ -132,11 +136,12 @@ class CrossDecoder(Asked):
 
 
 class MixedCrossDecoder(Asked):
-    """As `CrossDecoder`, but each block looks at a mix of its own of the encoder's layers (CrossMAE, arXiv 2401.14391).
+    """A `CrossDecoder` in which each block attends to its own weighted sum of the encoder's layers (CrossMAE, arXiv 2401.14391).
 
-    layers: how many blocks the encoder has. The context has the encoder's width and no further positions, CLS among it.
-    Differs: the layers come out of the encoder's last norm, so the mix is of normed ones, where the official mix is of the raw
-    sums, the encoder has no norm at the end, and what the first block reads is mixed in too.
+    layers: how many blocks the encoder has. The context has the encoder's width and no further positions, and includes CLS.
+    Raises UserError for a depth below 1.
+    Differs: the layers have been through the encoder's last norm. In the official code the encoder has no last norm, so raw outputs are
+    mixed, and the input of the first block is mixed in, too.
     """
 
     want = ("layers",)
@@ -149,8 +154,8 @@ class MixedCrossDecoder(Asked):
         nn.init.xavier_uniform_(self.mix)  # as the official code ends up with
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Layers of what was seen → {"patch": (B, N, T)}, zeros at the places that were not asked. Raises UserError when the
-        encoder has given other layers than were asked for."""
+        """Layers of the visible patches → {"patch": (B, N, T)}, zeros at the patches that were not asked for. Raises UserError if the
+        number of layers is not the one this was built for."""
         if len(encoded.layers or ()) != self.mix.shape[1]:
             raise UserError(f'this decoder mixes {self.mix.shape[1]} layers, and was given {len(encoded.layers or ())}: encode with want=("layers",)')
         _, asked = self.ids(encoded, mask, question)  # (B, M)
@@ -164,15 +169,16 @@ class MixedCrossDecoder(Asked):
 
 
 def whole_row(encoded: Encoded) -> Tensor:
-    """All tokens in one row, CLS first where there is one: (B, [1+] K, D)."""
+    """All tokens in one sequence, CLS first if there is one: (B, [1+] K, D)."""
     return encoded.patches if encoded.cls is None else torch.cat([encoded.cls.unsqueeze(1), encoded.patches], dim=1)
 
 
 class Predictor(Asked):
-    """A narrow transformer over what was seen and a mask token at each place of ONE question (I-JEPA, arXiv 2301.08243).
+    """A narrow transformer on the latents and a mask token for each patch of one question (I-JEPA, arXiv 2301.08243).
 
-    The places of a question look at one another and at the context; those of different questions never meet, because each
-    question is answered by a call of its own. encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) at home.
+    The mask tokens of a question attend to each other and to the context, but never to those of another question, because each question
+    is a separate call. encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) for which positions are defined,
+    interpolated for other grids. Raises UserError for a depth below 1.
     """
 
     def __init__(self, encoder_dim, target_dim, grid, *, dim=384, depth=6, heads=12):
@@ -182,7 +188,7 @@ class Predictor(Asked):
         self.apply(initialise)
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents of what was seen → {"patch": (B, N, T)}, zeros at the places that were not asked."""
+        """Latents of the visible patches → {"patch": (B, N, T)}, zeros at the patches that were not asked for."""
         seen, asked = self.ids(encoded, mask, question)  # (B, K), (B, M)
         positions = self.positions(encoded)  # (N, D')
         context = self.embed(encoded.patches) + positions[seen]  # (B, K, D')

@@ -1,4 +1,4 @@
-"""A decoder of features: what is hidden is filled in before the image is told as one vector."""
+"""A decoder of features: hidden patches are filled in before the image is summarised as one vector."""
 
 from torch import Tensor, nn
 
@@ -10,8 +10,8 @@ from minimim.masking.mask import Mask
 class FeatureDecoder(nn.Module):
     """A decoder back to the encoder's width, then a projector and a predictor on the mean of all places (CMAE, arXiv 2207.13532).
 
-    decoder: to (B, N, D) from what was seen. head: the projector, which a teacher has as well, on the mean of what it sees.
-    predictor: behind it, the student's alone.
+    decoder: from the latents of the visible patches to (B, N, D). head: the projector, of which the teacher has a copy, applied there to
+    the mean of all its patches. predictor: an MLP after the projector, which only the student has.
     """
 
     def __init__(self, decoder: nn.Module, head: ProjectionHead, predictor: nn.Module):
@@ -19,6 +19,6 @@ class FeatureDecoder(nn.Module):
         self.decoder, self.head, self.predictor = decoder, head, predictor
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents of what was seen → {"cls": (B, T)}."""
+        """Latents of the visible patches → {"cls": (B, T)}."""
         filled = self.decoder(encoded, mask, question)["patch"]  # (B, N, D)
         return {"cls": self.predictor(self.head(Encoded(filled, grid=encoded.grid))["cls"])}

@@ -1,4 +1,4 @@
-"""Heads: small maps on tokens that are there, for encoders that see all places, and for whole images."""
+"""Heads: small networks on each token that the encoder returns, without mask tokens of their own."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from minimim.masking.mask import Mask
 
 
 class LinearDecoder(nn.Module):
-    """One linear map on every token, for encoders that see all places (SimMIM, BEiT, data2vec)."""
+    """One linear map on every token, for encoders that read all places (SimMIM, arXiv 2111.09886; BEiT, 2106.08254; data2vec, 2202.03555)."""
 
     def __init__(self, encoder_dim: int, target_dim: int):
         super().__init__()
@@ -23,10 +23,10 @@ class LinearDecoder(nn.Module):
 
 
 class PrototypeHead(nn.Module):
-    """Scores against learnt prototypes, by one head for patches and CLS alike (DINO's head, shared as in iBOT,
-    arXiv 2111.07832): a three-layer MLP to a bottleneck, unit length, dot products with unit prototypes.
+    """Cosines with learnt prototypes, by the same head for patches and CLS (DINO's head, arXiv 2104.14294, shared as in iBOT, 2111.07832).
 
-    The official code can freeze the prototypes in the first epoch; here their length is fixed from the start instead.
+    A three-layer MLP to a bottleneck, whose output is scaled to unit length and multiplied with prototypes of unit length.
+    Differs: the official code can freeze the prototypes in the first epoch; here their length is fixed from the start instead.
     """
 
     def __init__(self, encoder_dim: int, *, prototypes=8192, hidden_dim=2048, bottleneck_dim=256):
@@ -56,7 +56,7 @@ class PrototypeHead(nn.Module):
 
 class TokenHead(nn.Module):
     """A three-layer MLP on every token, CLS and patches alike, with a LayerNorm after each layer and no biases (Latent MIM,
-    arXiv 2407.15837): what is compared is what it says, and what is kept is what it reads.
+    arXiv 2407.15837). The loss compares its output; the features for evaluation are its input.
     """
 
     def __init__(self, encoder_dim: int, *, hidden_dim=4096):
@@ -75,7 +75,7 @@ class TokenHead(nn.Module):
 
 
 class ClusterHead(nn.Module):
-    """Scores of clusters: unit-length tokens against unit-length weights, each with a learnt length (CAPI, arXiv 2502.08769)."""
+    """Scores of clusters: the cosine of a token with each cluster's weights, times a learnt scale (CAPI, arXiv 2502.08769)."""
 
     def __init__(self, dim: int, clusters: int):
         super().__init__()

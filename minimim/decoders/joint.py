@@ -1,4 +1,4 @@
-"""The head of a picture that shares a space with sentences."""
+"""A head into a space that images and captions share."""
 
 from torch import Tensor, nn
 
@@ -8,11 +8,12 @@ from minimim.masking.mask import Mask
 
 
 class JointSpace(nn.Module):
-    """A linear map, without bias, into the space in which a picture and its caption lie near each other (CLIP, arXiv 2103.00020).
+    """A linear map, without bias, into the space in which an image and its caption are trained to be similar (CLIP, arXiv 2103.00020).
 
-    Where its method is a frozen teacher, it answers through this head: EVA's target is CLIP's projected patch tokens.
-    Differs: a picture is the mean of its patches, where CLIP projects its CLS token. So each patch has a meaning in that space;
-    of CLIP's last block the patch tokens have no gradient at all.
+    If its method becomes a frozen teacher, the teacher's output goes through this head, because EVA's target (2211.07636) is CLIP's
+    projected patch tokens.
+    Differs: an image is the mean of its projected patches, where CLIP projects its CLS token. So the loss trains each patch's output;
+    the patch tokens that leave CLIP's last block get no gradient at all.
     """
 
     answers_as_teacher = True

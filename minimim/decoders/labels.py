@@ -1,4 +1,4 @@
-"""A head that names classes: what a supervised branch adds to a decoder that paints."""
+"""A classification head: the supervised branch beside a decoder of pixels."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,8 +10,8 @@ from minimim.norms import BatchNorm
 
 
 class LabelHead(nn.Module):
-    """Scores of classes from the mean of the tokens that were read, without CLS (SupMAE, arXiv 2205.14540): a linear map to four
-    times the width, batch norm, ReLU, a linear map. The batch is that of all processes."""
+    """Scores of classes from the mean of the patches that the encoder read, without CLS (SupMAE, arXiv 2205.14540): a linear map to four
+    times the width, batch norm over the images of all processes, ReLU, a linear map."""
 
     def __init__(self, encoder_dim: int, classes: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Decoders for several modalities: one for each output that looks at all that was seen, or one for the whole row."""
+"""Decoders for several modalities: one for each modality that attends to the visible tokens of all, or one for the whole sequence."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from minimim.patches import resize_positions, sincos_positions, take
 
 
 class Row(nn.Module):
-    """All tokens of the row in the decoder's width: what was seen, and a mask token at each hidden place, each with its position and
-    with a learnt vector that says of which stream it is.
+    """The whole sequence in the decoder's width: latents at visible places and a mask token at each hidden one, plus the position and a
+    learnt vector that identifies the stream.
 
-    encoder_dim: width of the latents; dim: the decoder's; grid: of the image at home; streams: in the order of the row; length: words
-    of a caption.
+    encoder_dim: width of the latents; dim: D', the decoder's width; grid: (rows, cols) for which positions are defined; streams: in the
+    order of the sequence; length: words in a caption.
     """
 
     def __init__(self, encoder_dim: int, dim: int, grid: tuple[int, int], streams: Sequence[str], length: int = 16):
@@ -35,9 +35,9 @@ class Row(nn.Module):
             nn.init.normal_(token, std=0.02)
 
     def forward(self, encoded: Encoded, mask: Mask | None) -> tuple[Tensor, Tensor]:
-        """Latents (B, K, D) → all places, (B, T, D'), and CLS, (B, 1, D'). Raises UserError without a mask over several streams."""
+        """Latents (B, K, D) → all places, (B, T, D'), and CLS, (B, 1, D'). Raises UserError if there is no mask over several streams."""
         if mask is None or mask.spans is None:
-            raise UserError("a decoder of several modalities is told by the mask where each of them is in the row: hide something with SharedBudget or EachRatio")
+            raise UserError("a decoder of several modalities needs a mask with the spans of each: use SharedBudget or EachRatio as the masking")
         x = self.embed(encoded.patches)  # (B, K, D')
         batch, visible, dim = x.shape
         tokens = self.mask_token.to(x.dtype).expand(batch, mask.hidden.shape[1] - visible, dim)  # (B, T−K, D')
@@ -48,10 +48,11 @@ class Row(nn.Module):
 
 
 class OutputDecoder(nn.Module):
-    """One modality from all of them (MultiMAE, arXiv 2204.01678): its tokens look once at everything that was seen, and then a few
-    blocks work on them alone.
+    """A decoder of one modality from the visible tokens of all (MultiMAE, arXiv 2204.01678): the tokens of this modality attend once to
+    all visible tokens, followed by a few blocks of self-attention among them.
 
-    stream: which modality; target_dim: T; the rest as `Row` has it. The look is not added to the tokens, it takes their place.
+    stream: which modality; target_dim: T; the other arguments as in `Row`. The result of the cross-attention replaces the tokens: there
+    is no residual connection around it, as in the official code.
     Differs: the global token has no position of its own; there is a LayerNorm before the last map.
     """
 
@@ -78,9 +79,9 @@ class OutputDecoder(nn.Module):
 
 
 class RowDecoder(nn.Module):
-    """All modalities at once (M3AE, arXiv 2205.14204): an MAE's decoder over the whole row, with a last map for each stream.
+    """A decoder of all modalities (M3AE, arXiv 2205.14204): an MAE's decoder on the whole sequence, with a linear map for each stream.
 
-    targets: {stream: T}, in the order of the row; the rest as `Row` has it.
+    targets: {stream: T}, in the order of the sequence; the other arguments as in `Row`.
     """
 
     def __init__(self, encoder_dim, targets: dict[str, int], grid, *, length=16, dim=512, depth=8, heads=16):

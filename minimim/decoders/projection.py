@@ -1,4 +1,4 @@
-"""Projectors: small MLPs, with batch norm between, to the space in which answers are compared; and prototypes there."""
+"""Projectors, small MLPs to the space in which a contrastive or clustering loss compares images, and prototypes in that space."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ PLACES = ("cls", "mean", "tokens")
 
 def projector(dim: int, widths: Sequence[int], out: int, *, norm="batch", activation="relu", bias=True, last_bias=None,
               last_norm=False) -> nn.Sequential:  # fmt: skip
-    """Linear maps from `dim` over the hidden `widths` to `out`, a norm and an activation after each hidden one: (…, dim) → (…, out).
+    """An MLP from `dim` through the hidden `widths` to `out`, with a norm and an activation after each hidden layer: (…, dim) → (…, out).
 
-    norm: "batch" (over all rows and processes), "layer", or None. bias: of the linear maps; last_bias: of the last, by default alike.
-    last_norm: whether the norm, without weights of its own, comes after the last map too (MoCo v3, ConMIM).
-    Raises UserError for a norm or an activation that is not there.
+    norm: "batch" (over all rows and processes), "layer", or None. bias: whether the linear maps have one; last_bias: whether the last
+    one has, by default as bias. last_norm: whether a norm without weights follows the last map (MoCo v3, arXiv 2104.02057; ConMIM,
+    2205.09616). Raises UserError for an unknown norm or activation.
     """
     if norm not in NORMS:
         raise unknown("norm of a projector", norm, [name for name in NORMS if name])
@@ -43,8 +43,8 @@ def projector(dim: int, widths: Sequence[int], out: int, *, norm="batch", activa
 class ProjectionHead(nn.Module):
     """A projector on the whole image, or on each token (SimCLR, arXiv 2002.05709; ConMIM, 2205.09616).
 
-    on: "cls", the CLS token; "mean", the mean of the patches; "tokens", every token by itself, CLS and patches in one batch, and
-    so in the statistics of one batch norm. more: see `projector`. Raises UserError for another place.
+    on: "cls", the CLS token; "mean", the mean of the patches; "tokens", every token separately, with CLS and patches in one batch, so
+    that they share the statistics of batch norm. widths, out, more: see `projector`. Raises UserError for another value of on.
     """
 
     def __init__(self, encoder_dim: int, widths: Sequence[int], out: int, *, on: str = "cls", **more):
@@ -64,10 +64,10 @@ class ProjectionHead(nn.Module):
 
 
 class Prototypes(nn.Module):
-    """Learnt directions that answers are assigned to, (K, D): the cosine with each (MSN, arXiv 2204.07141).
+    """K learnt prototypes, (K, D), and the cosine of a vector with each (MSN, arXiv 2204.07141).
 
-    They start uniform within ±1/√D, and are a player of their own, at the same learning rate, so that they are clipped by
-    themselves. In a Teacher, `share` them.
+    They are initialised uniformly within ±1/√D. Their gradient is clipped separately from that of the encoder (`lr_scale` makes them a
+    group of their own, here at the same learning rate). Student and teacher own them together: see `share` of Teacher.
     """
 
     lr_scale = 1.0
@@ -82,9 +82,9 @@ class Prototypes(nn.Module):
 
 
 class PrototypeProjection(nn.Module):
-    """A projector and, behind it, the cosine with each prototype (MSN): {"cls": (B, K)}.
+    """A projector followed by the cosine with each prototype (MSN, arXiv 2204.07141): {"cls": (B, K)}.
 
-    head: a ProjectionHead. prototypes: Prototypes of its width.
+    head: a ProjectionHead. prototypes: Prototypes of the projector's output width.
     """
 
     def __init__(self, head: ProjectionHead, prototypes: Prototypes):

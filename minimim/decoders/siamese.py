@@ -1,4 +1,4 @@
-"""A predictor of another view: where its patches lie is told, what they show is asked (SiameseIM, arXiv 2206.01204)."""
+"""A predictor of another view: it gets the positions of that view's patches and predicts their features (SiameseIM, arXiv 2206.01204)."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from minimim.patches import resize_positions, sincos_positions
 
 
 class BatchNormBlock(Block):
-    """A transformer block that normalises by the batch, each feature over all tokens of all images, where others have LayerNorm."""
+    """A transformer block with batch norm, each feature over all tokens of all images, instead of LayerNorm."""
 
     def __init__(self, dim: int, heads: int):
         super().__init__(dim, heads)
@@ -20,7 +20,7 @@ class BatchNormBlock(Block):
 
 
 class BlockProjector(nn.Module):
-    """A linear map and a few such blocks over what was seen: the part of the head that the teacher has too."""
+    """A linear map and a few blocks with batch norm on the visible tokens: the part of the head of which the teacher has a copy."""
 
     def __init__(self, encoder_dim: int, *, dim: int, depth: int, heads: int):
         super().__init__()
@@ -29,7 +29,7 @@ class BlockProjector(nn.Module):
         self.apply(initialise)
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents → {"patch": (B, K, D')}, and "cls" (B, D') where there is one."""
+        """Latents → {"patch": (B, K, D')}, and "cls" (B, D') if the encoder has one."""
         x = self.embed(whole_row(encoded))  # (B, [1+] K, D')
         for block in self.blocks:
             x = block(x)
@@ -37,11 +37,12 @@ class BlockProjector(nn.Module):
 
 
 class ViewPredictor(nn.Module):
-    """From what was seen of one view, what a teacher says of every patch of another view, whole (SiameseIM, arXiv 2206.01204).
+    """Predict the teacher's features of every patch of another view from the visible patches of one view (SiameseIM, arXiv 2206.01204).
 
-    A mask token stands for each patch of the other view, with a linear map of where it lies, in the grid of this view, and of how
-    large it is. Where no boxes are told, the other view is this one.
-    projector: on what was seen, a BlockProjector of width dim. grid: (rows, cols) at home, others are interpolated to.
+    There is a mask token for each patch of the other view; added to it is a linear map of the patch's position in the grid of this view
+    and of its size. Without boxes the other view is the same as this one.
+    projector: a BlockProjector of width dim on the visible tokens. grid: (rows, cols) for which positions are defined, interpolated for
+    other grids. dim, depth, heads: of the predictor's blocks.
     """
 
     want = ("boxes",)
@@ -59,7 +60,7 @@ class ViewPredictor(nn.Module):
         self.projector = projector
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None, boxes: Tensor | None = None) -> Streams:
-        """Latents of what was seen, and boxes (2, B, 4) of this view and of the other → {"patch": (B, N, D')} of the other."""
+        """Latents of the visible patches, and boxes (2, B, 4) of this view and the other one → {"patch": (B, N, D')} of the other one."""
         own = self.projector(encoded)
         rows, cols = encoded.grid
         batch, seen, dim = own["patch"].shape
@@ -68,7 +69,7 @@ class ViewPredictor(nn.Module):
             positions = positions[mask.visible_ids]  # (B, K, D')
         context = own["patch"] + positions  # (B, K, D')
         if "cls" in own:
-            context = torch.cat([own["cls"].unsqueeze(1).to(context.dtype), context], dim=1)  # (B, 1+K, D'): CLS stands nowhere
+            context = torch.cat([own["cls"].unsqueeze(1).to(context.dtype), context], dim=1)  # (B, 1+K, D'): CLS has no position
         this, other = whole_boxes(batch, context.device) if boxes is None else boxes
         places = relative_positions(dim, encoded.grid, this, other).to(self.mask_token.dtype)  # (B, N, 2·D')
         asked = self.mask_token + self.place(places)  # (B, N, D')
@@ -79,18 +80,18 @@ class ViewPredictor(nn.Module):
 
 
 def whole_boxes(batch: int, device) -> Tensor:
-    """Twice the box of the whole image, for each image: (2, B, 4)."""
+    """The box of the whole image twice, for each image: (2, B, 4) as x0, y0, x1, y1 in [0, 1]."""
     return torch.cat([torch.zeros(2, batch, 2, device=device), torch.ones(2, batch, 2, device=device)], dim=2)
 
 
 def relative_positions(dim: int, grid: tuple[int, int], this: Tensor, other: Tensor) -> Tensor:
-    """Where each patch of the other view lies in the grid of this one, and how large it is: boxes (B, 4) twice → (B, N, 2·dim).
+    """Embeddings of the position of each patch of the other view in the grid of this one, and of its size: two boxes (B, 4) → (B, N, 2·dim).
 
-    Sines and cosines, as of `sincos_positions`, of column, row and ten times the logarithm of width and height, all counted in
-    patches of this view. Of a view that is mirrored, x0 > x1, columns run the other way in the image; so they fit both ways.
+    Sines and cosines, as in `sincos_positions`, of column, row and ten times the logarithm of width and height, all in units of the
+    patches of this view. A mirrored view has x0 > x1; then its columns run from right to left in the image, and no special case is needed.
     """
     rows, cols = grid
-    span = this[:, 2:] - this[:, :2]  # (B, 2), x and y, below 0 where mirrored
+    span = this[:, 2:] - this[:, :2]  # (B, 2), x and y, negative if mirrored
     start, scale = (other[:, :2] - this[:, :2]) / span, (other[:, 2:] - other[:, :2]) / span  # (B, 2) each, in sides of this view
     places = []
     for axis, count in enumerate((cols, rows)):

@@ -7,10 +7,10 @@ from minimim.masking.mask import Mask
 
 
 class Together(nn.Module):
-    """Several decoders side by side, each answering with its "patch" stream under its own name.
+    """Several decoders side by side; the "patch" stream of each gets the name of the decoder.
 
-    Their other streams keep their names; where one is taken already, the decoder's name stands before it, as in "judge.cls".
-    It wants of the encoder what any of them wants, and tells where views were cut ("boxes") only those that ask for it.
+    Other streams keep their names; if a name is already in use, the decoder's name is put before it, as in "judge.cls". `want` is the
+    union of what the decoders want; crop boxes are passed only to those that want "boxes".
     """
 
     def __init__(self, **decoders: nn.Module):

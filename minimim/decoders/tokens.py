@@ -1,4 +1,4 @@
-"""MAGE's decoder: the class feature where something is hidden, and scores against the encoder's own vectors of tokens."""
+"""MAGE's decoder: the CLS feature stands at hidden patches, and tokens are scored against the encoder's token embeddings."""
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,11 @@ from minimim.patches import resize_positions, take
 class TokenDecoder(nn.Module):
     """Scores of all K tokens at every place (MAGE, arXiv 2211.09117).
 
-    Every hidden place, fed or not, begins as the encoder's class feature, and so differs between images, unlike a learnt mask token.
-    The score of a token is the product of an answer with the vector that the encoder reads for it, without gradient to that
-    vector, and a bias.
-    dim: of the encoder, and of the decoder. embedding: the encoder's nn.Embedding of K tokens; the encoder owns it.
+    At every hidden place, whether the encoder read a mask token there or dropped it, the decoder's input is the encoder's CLS feature,
+    which differs between images, unlike a learnt mask token. The score of a token is the dot product of the decoder's output with the
+    encoder's embedding of that token, detached, plus a bias.
+    dim: width of the encoder and of the decoder. embedding: the encoder's nn.Embedding of K tokens, which the encoder owns. grid: (rows,
+    cols) for which positions are defined, interpolated for other grids.
     """
 
     def __init__(self, dim: int, embedding: nn.Embedding, grid, *, depth=8, heads=16):
@@ -31,7 +32,7 @@ class TokenDecoder(nn.Module):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Latents of what was fed (B, n, D), and CLS → {"patch": (B, N, K)}."""
+        """Latents (B, n, D) of the patches that the encoder read, and CLS → {"patch": (B, N, K)}."""
         x, cls = self.embed(encoded.patches), self.embed(encoded.cls).unsqueeze(1)  # (B, n, D), (B, 1, D)
         if mask is not None:
             x = self.restore(x, cls, mask)  # (B, N, D)
@@ -43,7 +44,7 @@ class TokenDecoder(nn.Module):
         return {"patch": x @ self.embedding[0].weight.detach().T + self.bias}
 
     def restore(self, x: Tensor, cls: Tensor, mask: Mask) -> Tensor:
-        """What was fed back at its place, and the class feature at all that is hidden: (B, n, D), (B, 1, D) → (B, N, D)."""
+        """Latents at their places, and the CLS feature at all hidden places: (B, n, D), (B, 1, D) → (B, N, D)."""
         left_out = mask.hidden.shape[1] - x.shape[1]
         x = take(torch.cat([x, cls.expand(-1, left_out, -1)], dim=1), mask.restore_ids)  # (B, N, D)
         return torch.where(mask.hidden.unsqueeze(-1), cls, x)

@@ -1,4 +1,4 @@
-"""The MAE's decoder: mask tokens where something is hidden, and a few blocks over all places."""
+"""The MAE's decoder: mask tokens at hidden places, and a few transformer blocks on all places."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ class TransformerDecoder(nn.Module):
     """The MAE decoder (arXiv 2111.06377): a mask token at every hidden place, positions of its own, a few blocks, and a
     linear map to the target.
 
-    encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) at home, others are interpolated to.
+    encoder_dim: width of the latents; target_dim: T; grid: (rows, cols) for which positions are defined, interpolated for other grids.
+    dim, depth, heads: width D', number of blocks, and heads of the decoder.
     """
 
     def __init__(self, encoder_dim, target_dim, grid, *, dim=512, depth=8, heads=16):
@@ -45,7 +46,7 @@ class TransformerDecoder(nn.Module):
         return {"patch": x if encoded.cls is None else x[:, 1:]}
 
     def restore(self, x: Tensor, mask: Mask) -> Tensor:
-        """Mask tokens behind the visible ones, then every token back to its place: (B, K, D') → (B, N, D')."""
+        """Append mask tokens to the visible ones, then move every token to its place: (B, K, D') → (B, N, D')."""
         batch, visible, _ = x.shape
         tokens = self.mask_token.to(x.dtype).expand(batch, mask.hidden.shape[1] - visible, -1)  # (B, N−K, D')
         return take(torch.cat([x, tokens], dim=1), mask.restore_ids)

@@ -1,4 +1,4 @@
-"""SparK's decoder: the holes of every map are filled, and a light U-Net paints from the coarsest map to pixels (arXiv 2301.03580)."""
+"""SparK's decoder: hidden cells of every map are filled, and a light U-Net goes from the coarsest map to pixels (arXiv 2301.03580)."""
 
 import itertools
 
@@ -13,16 +13,16 @@ from minimim.masking.mask import Mask
 from minimim.norms import BatchNorm
 from minimim.patches import patchify
 
-NARROWEST = 8  # features, of the finest map
+NARROWEST = 8  # least number of features of a map
 
 
 class UNetDecoder(nn.Module):
-    """Densify each of an encoder's maps, then climb from the last one to pixels, each map added on its way.
+    """A U-Net decoder: fill the hidden cells of each of the encoder's maps, then upsample from the last map to pixels, adding each map.
 
-    widths: of the encoder's maps, shallow to deep. patch_size: pixels that a cell of the last map covers; every halving of it is a
-    block of the U-Net. channels: of the images. dim: width at the last map, halved by each block. norm: "layer", or "batch" over the
-    visible cells, of the maps before they are filled. Raises UserError for an encoder without maps, at the first call.
-    Differs: features are not fewer than 8, and what is odd in patch_size (7 of 14) is painted by the last linear map.
+    widths: of the encoder's maps, shallow to deep. patch_size: side in pixels of a cell of the last map; the U-Net has a block for each
+    factor of 2 in it. channels: of the images. dim: width at the last map, halved by each block. norm: of the maps before they are
+    filled, "layer", or "batch" over the visible cells.
+    Differs: a map has at least 8 features, and an odd factor of patch_size (7 in 14) is left to the last linear map.
     """
 
     def __init__(self, widths, patch_size: int, channels: int = 3, *, dim: int = 768, norm: str = "layer"):
@@ -46,7 +46,10 @@ class UNetDecoder(nn.Module):
         nn.init.trunc_normal_(self.pred.weight, std=0.02)
 
     def forward(self, encoded: Encoded, mask: Mask | None = None, question: Tensor | None = None) -> Streams:
-        """Maps (B, D_s, rows_s, cols_s) → {"patch": (B, N, P·P·C)} in (p q c) order, of all cells of the last map."""
+        """Maps (B, D_s, rows_s, cols_s) → {"patch": (B, N, P·P·C)} in (p q c) order, for all cells of the last map.
+
+        Raises UserError for an encoder without maps.
+        """
         if encoded.maps is None:
             raise UserError("a U-Net decoder reads the maps of an encoder in stages (Swin, ConvNet), and this encoder has none: choose another decoder")
         x = self.fill[0](encoded.maps[-1], encoded.grid, mask)  # (B, D, rows, cols)
@@ -59,9 +62,9 @@ class UNetDecoder(nn.Module):
 
 
 class Densify(nn.Module):
-    """Norm what is visible, put a learnt token where nothing is, and map to the decoder's width.
+    """Normalise the visible cells of a map, put a learnt mask token at the hidden ones, and map to the decoder's width.
 
-    side: of the convolution, 1 for the last map, 3 for the others; where the widths are the same a 1×1 would do nothing, and is left out.
+    side: of the convolution's kernel, 1 for the last map, 3 for the others; a 1×1 convolution between equal widths is left out.
     """
 
     def __init__(self, before: int, after: int, side: int, norm: str):
@@ -83,7 +86,7 @@ class Densify(nn.Module):
 
 
 class Climb(nn.Module):
-    """A block of the U-Net: twice as many cells by a transposed convolution, then two convolutions, the second to another width."""
+    """A block of the U-Net: a transposed convolution doubles the map's sides, then two convolutions, the second to another width."""
 
     def __init__(self, before: int, after: int):
         super().__init__()

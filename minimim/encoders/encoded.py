@@ -40,7 +40,7 @@ def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
         raise UserError(f"one attention map at a time, not {' and '.join(sorted(maps))}: encode again for another block's")
     number = next(iter(maps)).removeprefix("attention").removeprefix(":") or "-1" if maps else None
     if number is not None and not number.removeprefix("-").isdecimal():
-        raise UserError(f'attention is requested by the number of a block, such as "attention:2", not by "{number}"')
+        raise UserError(f'attention is requested of a block by its number, such as "attention:2", not of "{number}"')
     return "layers" in words, None if number is None else layer_number(int(number), depth)
 
 

@@ -55,7 +55,7 @@ class ModalityViT(ViT):
 
 
 class ClassEmbed(nn.Module):
-    """Embed a segmentation map as tokens: a learned vector for the class of each pixel, and a linear map on patches of these.
+    """Embed a segmentation map as tokens: a learnt vector for the class of each pixel, and a linear map on patches of these.
 
     For large patches only every second, third … pixel is read, so that about 4×4 pixels of each patch are used (MultiMAE, arXiv
     2204.01678: every fourth pixel of 16×16).
@@ -84,7 +84,7 @@ def coarse(maps: Tensor, step: int) -> Tensor:
 
 
 class WordEmbed(nn.Module):
-    """Embed the words of a caption as tokens: a learned vector for each id (0 = no word has one, too), a bias that identifies the stream,
+    """Embed the words of a caption as tokens: a learnt vector for each id (0 = no word has one, too), a bias that identifies the stream,
     and sine-cosine positions along the sentence, (1, L, D)."""
 
     def __init__(self, words: int, length: int, dim: int):

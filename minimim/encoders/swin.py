@@ -26,7 +26,7 @@ HEAD = 32
 
 
 class Swin(Staged):
-    """A Swin-like encoder that reads all places, with a learned mask token at the hidden ones.
+    """A Swin-like encoder that reads all places, with a learnt mask token at the hidden ones.
 
     image_size: (H, W) or one side, in pixels; other sizes work too. patch_size: the side in pixels of a place of the last map, the unit
     that is hidden; the fine patches that are embedded are 2 to 8 times smaller (stages.py): patch_size=32 is the paper's Swin, with

@@ -10,7 +10,7 @@ from minimim.patches import take
 
 
 class TokenEmbed(nn.Module):
-    """A learned vector for each of K tokens, instead of a patch embedding: ids (…) → (…, D)."""
+    """A learnt vector for each of K tokens, instead of a patch embedding: ids (…) → (…, D)."""
 
     def __init__(self, codebook: int, dim: int):
         super().__init__()
@@ -25,8 +25,8 @@ class TokenViT(ViT):
     """A ViT whose patches are first turned into tokens by a frozen tokenizer, which it owns.
 
     tokenizer: a module with `ids(images)` → (B, N) and `codebook`, the number of tokens; it is fitted in its `prepare`. Patches that a
-    mask drops are not read; a learned mask token replaces patches that it hides but does not drop. The vectors of tokens and positions
-    are learned, and their sum is normalised before the first block.
+    mask drops are not read; a learnt mask token replaces patches that it hides but does not drop. The vectors of tokens and positions
+    are learnt, and their sum is normalised before the first block.
     """
 
     def __init__(self, image_size, patch_size, size, tokenizer: nn.Module, *, channels=3):

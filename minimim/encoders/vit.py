@@ -1,6 +1,6 @@
 """The Vision Transformer as an encoder (arXiv 2010.11929), in the two ways that masked image modeling uses it.
 
-hidden="drop": the encoder reads the visible patches only (MAE, arXiv 2111.06377). hidden="token": it reads all places, with a learned
+hidden="drop": the encoder reads the visible patches only (MAE, arXiv 2111.06377). hidden="token": it reads all places, with a learnt
 mask token at the hidden ones (BEiT, 2106.08254; SimMIM, 2111.09886). Parameters have timm's names and the official MAE's initialisation.
 """
 
