@@ -1,4 +1,7 @@
-"""What is predicted: modules with one call, (content, teacher, mask, progress) → streams."""
+"""What is predicted: target modules, all called as (content, teacher, mask, progress) → named streams.
+
+content: the view from which the target is computed, {"image": (B, C, H, W), …}. teacher: its output for that view (`Seen`), or None.
+mask: the student's Mask. progress: the fraction of the run that is over."""
 
 from minimim.targets.answers import HeadAnswers
 from minimim.targets.balanced import BalancedPrototypes

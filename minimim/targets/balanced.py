@@ -1,4 +1,4 @@
-"""Targets that share the prototypes out among the images of a batch."""
+"""Targets that assign the images of a batch evenly to all prototypes."""
 
 import torch
 from torch import nn
@@ -8,10 +8,10 @@ from minimim.targets.clusters import sinkhorn
 
 
 class BalancedPrototypes(nn.Module):
-    """The teacher's soft assignment of each image to prototypes, sharpened and then shared out by Sinkhorn (MSN, arXiv 2204.07141).
+    """The teacher's soft assignment of each image to prototypes, sharpened and then balanced by Sinkhorn (MSN, arXiv 2204.07141).
 
-    softmax(scores / temperature), then `iterations` of Sinkhorn on these, so that a batch uses all prototypes alike. The order
-    matters: sharpening what Sinkhorn has shared out would undo it. temperature: MSN's 0.1 sharpened by 0.25 is 0.025.
+    softmax(scores / temperature), then `iterations` of Sinkhorn, so that a batch uses all prototypes equally. The order matters:
+    sharpening after Sinkhorn would make the assignment uneven again. temperature: MSN's 0.1 with a sharpening of 0.25 is 0.025.
     """
 
     predicts = "prototypes"
@@ -25,5 +25,5 @@ class BalancedPrototypes(nn.Module):
         """{"cls": (B, K)}, rows that sum to one, from the scores of the teacher's head."""
         scores = teacher.streams["cls"]
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        sharp = (scores / self.temperature).log_softmax(dim=-1)  # logarithms: so small numbers would become 0
+        sharp = (scores / self.temperature).log_softmax(dim=-1)  # logarithms, because the smallest probabilities would become 0
         return {"cls": sinkhorn(sharp, 1.0, self.iterations)}

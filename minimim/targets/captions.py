@@ -7,7 +7,7 @@ from minimim.encoders.encoded import Streams
 
 
 class Captions(nn.Module):
-    """The words of each image's caption, ids (B, L) int64, 0 = none: what they mean is learnt by the loss (CLIP, arXiv 2103.00020)."""
+    """The words of each image's caption, ids (B, L) int64, 0 = no word; the loss contains their encoder (CLIP, arXiv 2103.00020)."""
 
     predicts = "captions"
 

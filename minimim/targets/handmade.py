@@ -1,4 +1,4 @@
-"""Features made by hand as the target: histograms of oriented gradients."""
+"""Handcrafted features as the target: histograms of oriented gradients."""
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +11,15 @@ from minimim.patches import patchify
 
 
 class HOG(nn.Module):
-    """Histograms of oriented gradients of each patch, (B, N, C·bins·cells²), as MaskFeat's own code has them (arXiv 2112.09133).
+    """Histograms of oriented gradients (HOG) of each patch, (B, N, C·bins·cells²), computed as in MaskFeat's code (arXiv 2112.09133).
 
-    In each channel of the network's input: Sobel gradients with reflected borders, the direction in one of `bins` bins over half a
-    turn (a gradient and its opposite share one), the length as the vote, votes summed over a cell, and each cell's histogram of
-    each channel brought to length 1. A cell without gradients is all zeros.
-    cells: cells along the side of a patch. The paper has 8-pixel cells in 16-pixel patches, which is 2, and so have other patches
-    down to 8 pixels; a smaller patch is one cell, since four votes of a cell of 2×2 pixels make no histogram.
-    Unlike Dalal and Triggs' HOG, no vote is shared between bins or cells, and no blocks of cells are normalised together.
-    Raises UserError for cells that do not divide the patch.
+    For each channel of the network's input: Sobel gradients with reflected borders; each pixel votes for one of `bins` directions over
+    180° (a gradient and its opposite share a bin) with the length of its gradient; votes are summed over a cell; and the histogram of
+    each cell and channel is scaled to length 1. A cell without gradients is all zeros.
+    cells: the number of cells along the side of a patch. The paper has 8-pixel cells in 16-pixel patches, which is 2. This is the default
+    for patches of 8 pixels and more; a smaller patch is one cell, because the four votes of 2×2 pixels are too few for a histogram.
+    Unlike in Dalal and Triggs' HOG, a vote is not divided between bins or cells, and blocks of cells are not normalised together.
+    Raises UserError if cells does not divide the patch.
     """
 
     predicts = "hog"
@@ -50,9 +50,9 @@ class HOG(nn.Module):
 
 
 def sobel(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients along the row and down the column by Sobel's filters, the border reflected: (B, C, H, W) → two of the same.
+    """Horizontal and vertical gradients by Sobel's filters, with reflected borders: (B, C, H, W) → two of the same shape.
 
-    Sums of shifted images and no convolution, which autocast would round to half precision.
+    Computed as sums of shifted images, because autocast would run a convolution in half precision.
     """
     x = F.pad(images, (1, 1, 1, 1), mode="reflect")  # (B, C, H+2, W+2)
     smooth_down = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]  # (B, C, H, W+2)

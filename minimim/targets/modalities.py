@@ -1,4 +1,4 @@
-"""What is known of a scene beside its image, as a target: how far things are, what they are, and what is said of them."""
+"""Other modalities of a scene as targets: depth, segmentation and captions."""
 
 from torch import Tensor, nn
 
@@ -13,7 +13,8 @@ from minimim.patches import patchify
 class Depth(nn.Module):
     """The depth of each pixel of a patch, normalised as images are, (B, N, P·P).
 
-    Differs from MultiMAE (arXiv 2204.01678), which standardises it in each image: scenes are flat, and most of one is background.
+    Differs: MultiMAE (arXiv 2204.01678) standardises the depth of each image; here the scale is the same for all images, because the
+    objects of scenes are flat and most of a scene is background.
     """
 
     predicts = "depth"
@@ -28,9 +29,9 @@ class Depth(nn.Module):
 
 
 class Classes(nn.Module):
-    """The class of each pixel of a patch, or of every second, third … of a large one, as the encoder reads them: (B, N, Q) int64.
+    """The class of each pixel of a patch, (B, N, Q) int64; of large patches only every second, third … pixel, those that the encoder reads.
 
-    classes: how many, the background among them.
+    classes: how many, the background included.
     """
 
     predicts = "segmentation"
@@ -42,10 +43,13 @@ class Classes(nn.Module):
         self.pixels = self.side**2  # Q, of a patch
 
     def prepare(self, data, generator=None) -> None:
-        """Raise UserError where the data shows a class that the method has no score for."""
+        """Raise UserError if the data has more classes than the method has scores."""
         maps = beside(data, "segmentation")
         if isinstance(maps, Tensor) and len(maps) and int(maps.max()) >= self.classes:
-            raise UserError(f"these images show {int(maps.max())} classes beside the background, and this method was built for {self.classes - 1}: set classes to so many")
+            raise UserError(
+                f"these images show {int(maps.max())} classes beside the background, and this method was built for {self.classes - 1}: "
+                "set classes to match"
+            )
 
     def forward(self, content: Inputs, teacher=None, mask=None, progress: float = 0.0) -> Streams:
         """{"patch": (B, N, Q)}."""

@@ -1,4 +1,4 @@
-"""Pixels as the target: the patch itself, or the patch with its own mean and spread taken out."""
+"""Pixels as the target: each patch as it is, or normalised by its own mean and standard deviation."""
 
 from torch import nn
 
@@ -10,7 +10,7 @@ from minimim.patches import patchify
 class Pixels(nn.Module):
     """The pixels of each patch, (B, N, P·P·C) in (p q c) order.
 
-    normalize: take out each patch's mean and divide by its standard deviation, with the unbiased variance and 1e-6
+    normalize: whether to subtract each patch's mean and divide by its standard deviation, with the unbiased variance and 1e-6
     under the root, as in the official MAE (arXiv 2111.06377).
     """
 

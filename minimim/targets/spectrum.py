@@ -1,4 +1,4 @@
-"""The spectrum as the target: what an image is made of, wave by wave."""
+"""The spectrum of the image as the target."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from minimim.masking.frequency import spectrum
 
 
 class Spectrum(nn.Module):
-    """The spectrum of the clean image, (B, H·W, 2C): one place a frequency, row by row with zero in the middle, and there the real
-    parts of all channels and then the imaginary ones (MFM, arXiv 2206.07706)."""
+    """The spectrum of the clean image, (B, H·W, 2C): one place for each frequency, row by row with frequency zero in the middle, holding
+    the real parts of all channels and then the imaginary parts (MFM, arXiv 2206.07706)."""
 
     predicts = "spectrum"
 

@@ -1,4 +1,4 @@
-"""Targets that a teacher makes from the whole image, while it is itself an average of past students."""
+"""Targets from a teacher that sees the whole image and is an average of past students."""
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +9,9 @@ from minimim.processes import summed
 
 
 class LayerMean(nn.Module):
-    """The mean of the teacher's last blocks, each layer-normed before and the mean after (data2vec, arXiv 2202.03555).
+    """The mean of the outputs of the teacher's last blocks, with a LayerNorm on each output and on the mean (data2vec, arXiv 2202.03555).
 
-    count: how many of the last blocks. The norms have no parameters.
+    count: how many of the last blocks. The LayerNorms have no parameters.
     """
 
     want, predicts = ("layers",), "features"
@@ -21,7 +21,7 @@ class LayerMean(nn.Module):
         self.count = count
 
     def forward(self, content, teacher, mask=None, progress: float = 0.0) -> Streams:
-        """{"patch": (B, N, D)} from what the teacher saw."""
+        """{"patch": (B, N, D)} from the teacher's layers."""
         layers = [encoded.patches for encoded in teacher.encoded.layers[-self.count :]]
         mean = torch.stack([F.layer_norm(x, x.shape[-1:]) for x in layers]).mean(dim=0)  # (B, N, D)
         return {"patch": F.layer_norm(mean, mean.shape[-1:])}
@@ -30,9 +30,9 @@ class LayerMean(nn.Module):
 class CentredPrototypes(nn.Module):
     """The teacher's soft assignment to prototypes, centred and sharpened (DINO, arXiv 2104.14294; iBOT, 2111.07832).
 
-    softmax((scores − centre) / temperature): the centre, a slow mean of past scores, keeps one prototype from winning
-    everything; the low temperature keeps the answer from going flat. Patches and CLS have a centre each.
-    temperature: (first, last), growing linearly over the first `warmup` of the run.
+    softmax((scores − centre) / temperature): subtracting the centre, a moving average of past scores, prevents that one prototype gets
+    all assignments; the low temperature prevents that assignments become uniform. Patches and CLS each have a centre.
+    prototypes: how many. temperature: (first, last), growing linearly over the fraction `warmup` of the run. momentum: of the centres.
     """
 
     predicts = "prototypes"
@@ -45,7 +45,7 @@ class CentredPrototypes(nn.Module):
         self.seen = {}  # name → (sum of scores, how many), since the last step
 
     def forward(self, content, teacher, mask=None, progress: float = 0.0) -> Streams:
-        """{"patch": (B, N, prototypes), "cls": (B, prototypes)}, rows that sum to one."""
+        """{"patch": (B, N, prototypes), "cls": (B, prototypes)}; rows sum to one."""
         first, last = self.temperature
         temperature = first + (last - first) * min(1.0, progress / self.warmup)
         answer = {}
@@ -56,13 +56,13 @@ class CentredPrototypes(nn.Module):
         return answer
 
     def note(self, name: str, scores: Tensor) -> None:
-        """Add these scores to what the next centre is made of."""
+        """Add these scores to the sum from which the centres are updated."""
         scores = scores.detach().flatten(0, -2).to(self.get_buffer(f"{name}_centre").dtype)
         total, count = self.seen.get(name, (0, 0))
         self.seen[name] = (total + scores.sum(dim=0), count + len(scores))
 
     def after_step(self, progress: float) -> None:
-        """Move the centres towards the mean score of all processes; a mean that is not finite moves nothing."""
+        """Move the centres towards the mean score of all processes; a mean that is not finite is ignored."""
         for name, (total, count) in self.seen.items():
             centre = self.get_buffer(f"{name}_centre")
             everyone = summed(torch.cat([total, total.new_full((1,), count)]))  # (prototypes + 1,)

@@ -8,11 +8,11 @@ from minimim.errors import UserError
 
 
 class SeveralTargets(nn.Module):
-    """Several targets side by side, all their streams in one: SeveralTargets(Pixels(4), features=LayerMean(2)).
+    """Several targets side by side, with the streams of all: SeveralTargets(Pixels(4), features=LayerMean(2)).
 
-    A target that is given by name answers with its "patch" stream under that name, as a decoder of `Together` does. What they want
-    of the teacher is wanted together; it reads the mask where one of them does, and `predicts` what the first one does, of which
-    `patch_size` and `normalize` tell more, or "several" where all are given by name.
+    The "patch" stream of a target that is given by name gets that name, as with decoders in `Together`. `want` is the union of what the
+    targets want; `reads_mask` is True if it is for one of them; `predicts`, `patch_size` and `normalize` are those of the first target,
+    but `predicts` is "several" if several are given and all by name.
     """
 
     def __init__(self, *targets: nn.Module, **named: nn.Module):
@@ -28,7 +28,7 @@ class SeveralTargets(nn.Module):
             self.predicts = "several"
 
     def forward(self, content: Inputs, teacher=None, mask=None, progress: float = 0.0) -> Streams:
-        """The streams of all. Raises UserError where two give one of the same name."""
+        """The streams of all targets. Raises UserError if two have the same name."""
         streams = {}
         for name, target in zip(self.names, self.targets, strict=True):
             for stream, x in target(content, teacher, mask, progress).items():

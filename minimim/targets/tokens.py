@@ -1,7 +1,7 @@
-"""Tokens as the target: each patch is one of K kinds, and the kind is predicted (BEiT, arXiv 2106.08254).
+"""Discrete tokens as the target: each patch is assigned to one of K codes, and the code is predicted (BEiT, arXiv 2106.08254).
 
-BEiT and MAGE take their tokens from a large autoencoder trained before, on other data. Here a small tokenizer is fitted in
-`prepare`, on the images of the run, in under a minute: k-means of the patches, or an autoencoder with a codebook in its middle.
+BEiT and MAGE (2211.09117) take their tokens from a large autoencoder that was trained before, on other data. Here a small tokenizer is
+fitted in `prepare`, on the images of the run, in under a minute: k-means of the patches, or an autoencoder with a codebook as bottleneck.
 """
 
 import torch
@@ -15,16 +15,16 @@ from minimim.errors import UserError
 from minimim.patches import grid_of, patchify, unpatchify
 from minimim.precision import full_precision
 
-CROPS = (0.2, 1.0)  # part of the area of the crops that a tokenizer is fitted on
+CROPS = (0.2, 1.0)  # area of the crops that a tokenizer is fitted on, as a fraction of the image
 PIECE = 8192  # patches that are compared with all codes at once
 
 
 class Tokens(nn.Module):
-    """What both tokenizers share: a codebook, ids of patches, and the refusal to answer before they are fitted.
+    """The common part of both tokenizers: a codebook, and the ids of patches.
 
-    codebook: how many kinds of patches there are, K. perplexity: a saved number that says how many are in use, exp(entropy) of how
-    often each was the nearest when it was fitted: K if all are as frequent, 1 if all patches are of one kind; 0 before.
-    A tokenizer never learns from the method's loss.
+    image_size: (H, W) or one side, patch_size: both in pixels. codebook: K, the number of codes; width: numbers in a code.
+    perplexity, a buffer, is the effective number of codes in use, exp(entropy) of their frequencies when the tokenizer was fitted: K if
+    all are equally frequent, 1 if all patches have the same one; 0 before. The method's loss does not train a tokenizer.
     """
 
     predicts = "tokens"
@@ -35,21 +35,21 @@ class Tokens(nn.Module):
         self.patch_size, self.codebook = patch_size, codebook
         self.register_buffer("codes", torch.zeros(codebook, width))  # (K, width)
         self.register_buffer("perplexity", torch.zeros(()))
-        self.ready = False  # whether perplexity is known to be above 0: a look at it would wait for the device
+        self.ready = False  # whether perplexity is known to be above 0, because reading it waits for the device
 
     def extra_repr(self) -> str:
-        """What is printed of it."""
+        """The codebook's size and perplexity, for `print`."""
         return f"codebook={self.codebook}, perplexity={float(self.perplexity):.1f}"
 
     def forward(self, content: Inputs, teacher=None, mask=None, progress: float = 0.0) -> Streams:
-        """{"patch": (B, N) ids} of the content view."""
+        """{"patch": (B, N) int64 ids} of the content view."""
         return {"patch": self.ids(content["image"])}
 
     @torch.no_grad()
     def ids(self, images: Tensor) -> Tensor:
-        """The token of each patch, normalised images (B, C, H, W) → (B, N), int64, from 0 to K − 1.
+        """The token of each patch: normalised images (B, C, H, W) → (B, N), int64, from 0 to K − 1.
 
-        Raises UserError while the tokenizer is not fitted.
+        Raises UserError if the tokenizer is not fitted yet.
         """
         self.ready = self.ready or bool(self.perplexity > 0)
         if not self.ready:
@@ -59,13 +59,13 @@ class Tokens(nn.Module):
             return nearest(self.latents(patches), self.codes)
 
     def fitted(self, counts: Tensor) -> None:
-        """Be ready, with codes that were the nearest so many times, (K,)."""
+        """Mark the tokenizer as fitted, and set perplexity from counts (K,), how often each code was the nearest."""
         part = counts / counts.sum()
         self.perplexity.copy_(torch.exp(-(part * part.clamp(min=1e-12).log()).sum()))
         self.ready = True
 
     def crops(self, data, count: int, generator) -> Tensor:
-        """Random crops of random images, normalised, where the tokenizer is: (count, C, *image_size)."""
+        """Random crops of random images, normalised, on the tokenizer's device: (count, C, *image_size)."""
         ids = torch.randint(len(data), (count,), generator=generator)
         boxes = crop_boxes(torch.rand(count, 4, generator=generator), CROPS)
         images = {"image": read(data, ids).to(self.codes.device)}
@@ -73,10 +73,10 @@ class Tokens(nn.Module):
 
 
 class KMeansTokens(Tokens):
-    """The nearest of K mean patches. Without a network: what BEiT's tokens are worth can be told from what k-means gives.
+    """Tokens by k-means: the code of a patch is the nearest of K mean patches. No network is needed, so it is a baseline for BEiT's tokens.
 
-    patches: how many are drawn to be clustered; rounds: of k-means. A codebook of more kinds than there are patches stays partly
-    unused, and perplexity says so.
+    codebook: K. patches: how many are drawn for the clustering; rounds: iterations of k-means. If there are fewer patches than codes,
+    some codes stay unused, which perplexity shows.
     """
 
     def __init__(self, image_size, patch_size: int, codebook: int = 512, *, channels=3, patches=20_000, rounds=10):
@@ -84,12 +84,12 @@ class KMeansTokens(Tokens):
         self.patches, self.rounds = patches, rounds
 
     def latents(self, patches: Tensor) -> Tensor:
-        """What is compared with the codes: the patches as they are, (B, N, P·P·C)."""
+        """The vectors that are compared with the codes: the patches themselves, (B, N, P·P·C)."""
         return patches
 
     @torch.no_grad()
     def prepare(self, data, generator=None) -> None:
-        """Cluster patches of random crops."""
+        """Fit the codes to patches of random crops of the data."""
         rows, cols = grid_of(*self.image_size, self.patch_size)
         count = min(-(-4 * self.patches // (rows * cols)), 10 * len(data))
         patches = patchify(self.crops(data, count, generator), self.patch_size).flatten(0, 1)  # (M, P·P·C)
@@ -100,23 +100,23 @@ class KMeansTokens(Tokens):
 
     @torch.no_grad()
     def paint(self, ids: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
-        """The mean patch of each token at its place: ids (B, N) → normalised images (B, C, H, W). grid: (rows, cols), by default
-        that of image_size."""
+        """Images in which each token is drawn as its mean patch: ids (B, N) → normalised images (B, C, H, W). grid: (rows, cols), by
+        default that of image_size."""
         return unpatchify(self.codes[ids], self.patch_size, grid or grid_of(*self.image_size, self.patch_size))
 
 
 def nearest(x: Tensor, codes: Tensor) -> Tensor:
-    """The number of the nearest code, x (…, width), codes (K, width) → (…), the first where several are as near. Many rows,
-    (M, width), are compared piece by piece; patches of images, (B, N, width), at once, so that B may stay free in an export."""
+    """The index of the nearest code: x (…, width), codes (K, width) → (…), the first one if several are equally near. Rows (M, width)
+    are compared in pieces, to save memory; patches of images (B, N, width) at once, so that B can be dynamic in an export."""
     half = codes.square().sum(dim=1) / 2  # (K,)
     pieces = x.split(PIECE) if x.dim() == 2 else (x,)  # |x − c|² = |x|² + 2 (|c|²/2 − x·c)
     return torch.cat([(half - piece @ codes.T).argmin(dim=-1) for piece in pieces])
 
 
 def sums_of(x: Tensor, ids: Tensor, codebook: int) -> tuple[Tensor, Tensor]:
-    """The sum of the rows of x (M, width) that have each id (M,), and how many they are: (K, width), (K,).
+    """The sum of the rows of x (M, width) for each id (M,), and how many rows these are: (K, width), (K,).
 
-    A product and no index_add, whose sums come in another order each time on a GPU.
+    Computed as a matrix product, because index_add sums in an undefined order on a GPU.
     """
     total, counts = x.new_zeros(codebook, x.shape[1]), x.new_zeros(codebook)
     for rows, theirs in zip(x.split(PIECE), ids.split(PIECE), strict=True):
@@ -126,10 +126,10 @@ def sums_of(x: Tensor, ids: Tensor, codebook: int) -> tuple[Tensor, Tensor]:
 
 
 def kmeans(x: Tensor, codebook: int, rounds: int, generator=None) -> tuple[Tensor, Tensor]:
-    """Means of K clusters of the rows of x (M, width), and how many rows are nearest to each: (K, width), (K,).
+    """The means of K clusters of the rows of x (M, width), and how many rows are nearest to each: (K, width), (K,).
 
-    Lloyd's rounds from K random rows; a mean that is nearest to none begins again at a random row, until the last round. Where
-    there are fewer rows than means, some means stay without.
+    Lloyd's algorithm from K random rows; a mean that is nearest to no row is moved to a random row, except in the last round. If there
+    are fewer rows than means, some clusters stay empty.
     """
 
     def some(count: int) -> Tensor:
