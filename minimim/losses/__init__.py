@@ -1,4 +1,4 @@
-"""How it is compared: losses give errors, and a Term says of what, where and how much they count."""
+"""How it is compared: a loss returns errors, and a Term defines on what it is computed, at which places, and with what weight."""
 
 from minimim.losses.batch import info_nce, koleo, me_max, nt_xent, patch_nce, uniformity
 from minimim.losses.moment import unigrad

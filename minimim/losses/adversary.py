@@ -1,4 +1,4 @@
-"""A loss that learns: a discriminator says of each patch of a picture whether it was painted (MAE-GAN, CVPR 2023)."""
+"""An adversarial loss: a discriminator decides for each patch of an image whether it was predicted or is real (MAE-GAN, CVPR 2023)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,10 @@ from minimim.processes import summed, world
 
 
 class Judge(nn.Linear):
-    """How real a patch looks, one number for each latent: above 0 for real. A player of its own, with its own learning rate."""
+    """The discriminator's linear map: one logit for each latent (…, D) → (…, 1), above 0 for real, with its own learning rate.
+
+    dim: D. lr_scale: its learning rate relative to the method's.
+    """
 
     def __init__(self, dim: int, lr_scale: float = 1.0):
         super().__init__(dim, 1)
@@ -20,25 +23,25 @@ class Judge(nn.Linear):
 
 
 class Adversary(nn.Module):
-    """Does a painted patch pass for a real one? −log D of each painted patch, D from the encoder itself and a linear judge.
+    """The generator's loss −log D of each predicted patch, where the discriminator D is the method's encoder and a linear judge.
 
-    encoder: the method's own, which both players share; it is a part of the method and not of this loss. weight: of what the
-    judge learns from. lr_scale: of the judge's learning rate.
-    Painted patches are put among the real ones of the image, and the whole is encoded without a mask, twice. For the painter,
-    through weights that stand still, so that it can change what is painted and not what is thought of it. For the judge and for
-    the encoder beneath it, `own_loss`: the binary cross-entropy of all patches, painted or real, from pixels that stand still. Both
-    players so learn in one backward. Predictions must be pixels as the encoder reads them, not patches that were normalised one by
-    one: those would be told by their contrast alone.
+    encoder: the method's, shared by generator and discriminator; it is a part of the method, not of this loss. weight: of the
+    discriminator's loss. lr_scale: the judge's learning rate relative to the method's.
+    Predicted patches replace the hidden ones of the image, and the encoder reads the result without a mask, twice. For the generator's
+    loss the weights of the discriminator are detached, so that only the prediction gets a gradient. For the discriminator's loss
+    (`own_loss`), the binary cross-entropy of all patches, predicted or real, the pixels are detached. So one backward pass trains both.
+    Predictions must be pixels as the encoder reads them: patches that are normalised one by one could be told from real ones by their
+    contrast alone.
     """
 
     def __init__(self, encoder: nn.Module, weight: float = 0.1, lr_scale: float = 1.0):
         super().__init__()
-        self.encoders = [encoder]  # a plain list: this loss does not own it
+        self.encoders = [encoder]  # in a plain list, so that this loss does not own it
         self.judge, self.weight = Judge(encoder.dim, lr_scale), weight
-        self.fakes: list[tuple[Tensor, Tensor]] = []  # since the last `own_loss`: pictures, and where they are painted
+        self.fakes: list[tuple[Tensor, Tensor]] = []  # since the last `own_loss`: images, and which patches are predicted
 
     def forward(self, prediction: Tensor, target: Tensor, where: Tensor) -> Tensor:
-        """Predicted and real pixels (B, N, P·P·C), painted places (B, N) → (B, N); what is said of real places counts for nothing."""
+        """Predicted and real pixels (B, N, P·P·C), predicted places (B, N) → errors (B, N), of which only the predicted places are used."""
         (encoder,) = self.encoders
         pasted = torch.where(where.unsqueeze(-1), prediction, target)  # (B, N, P·P·C)
         picture = unpatchify(pasted, encoder.patch_size, grid_like(encoder.home_grid, where.shape[1]))  # (B, C, H, W)
@@ -47,7 +50,7 @@ class Adversary(nn.Module):
         return F.softplus(-functional_call(self.judge, still(self.judge), (latents,)).squeeze(-1))
 
     def own_loss(self) -> Tensor | None:
-        """What the judge and the encoder beneath it learn from the pictures of this step, a scalar; None where there are none."""
+        """The discriminator's loss on the images of this step, which trains judge and encoder: a scalar; None if there were no images."""
         fakes, self.fakes = self.fakes, []
         if not fakes:
             return None
@@ -60,5 +63,5 @@ class Adversary(nn.Module):
 
 
 def still(module: nn.Module) -> dict[str, Tensor]:
-    """Its weights by name, through which no gradient reaches them."""
+    """The weights of a module by name, detached."""
     return {name: p.detach() for name, p in module.named_parameters()}

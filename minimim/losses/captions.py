@@ -1,4 +1,4 @@
-"""A learnt comparison: which caption of the batch belongs to which picture."""
+"""A contrastive loss with a text encoder: which caption of the batch belongs to which image."""
 
 import math
 
@@ -12,14 +12,14 @@ COLDEST = 100.0  # the largest factor on a cosine, CLIP's
 
 
 class CaptionContrast(nn.Module):
-    """Symmetric InfoNCE between pictures and captions, with a text encoder of its own and a temperature that is learnt (CLIP,
-    arXiv 2103.00020): cross-entropy of finding one's caption among all of the batch, and one's picture, half of each.
+    """Symmetric InfoNCE between images and captions, with a text encoder of its own and a learnt temperature (CLIP, arXiv 2103.00020).
 
-    dim: T of the shared space. words: how many ids there are, 0 among them; length: words of a caption at most.
-    width, depth, heads: of the text encoder; with depth 0 it is the mean of its words' embeddings.
+    The mean of two cross-entropies: of identifying an image's caption among those of the whole batch, and a caption's image.
+    dim: T, the width of the shared space. words: size of the vocabulary, id 0 (no word) included; length: most words in a caption.
+    width, depth, heads: of the text encoder; with depth 0 a caption is the mean of its words' embeddings.
 
-    Differs: words look at those that follow too, and a sentence is the mean of its words, where CLIP's text is causal and read at
-    its last word; learnt from nothing on one set, a few words are enough. It looks at the whole batch.
+    Differs: each word attends to all words, and a caption is the mean of its words, where CLIP's text encoder is causal and its output
+    is read at the last token; the vocabulary consists of the few words of the data's captions.
     """
 
     whole_batch = True
@@ -37,7 +37,7 @@ class CaptionContrast(nn.Module):
         nn.init.normal_(self.positions, std=0.01)
 
     def read(self, captions: Tensor) -> Tensor:
-        """Captions as vectors of the shared space: ids (B, L), 0 = no word → (B, T)."""
+        """Encode captions as vectors of the shared space: ids (B, L), 0 = no word → (B, T)."""
         there = (captions > 0).unsqueeze(-1)  # (B, L, 1)
         x = self.words(captions) + self.positions[:, : captions.shape[1]]  # (B, L, width)
         for block in self.blocks:
@@ -46,7 +46,7 @@ class CaptionContrast(nn.Module):
         return self.project(mean)
 
     def forward(self, prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-        """Pictures (B, T) against captions (B, L) → errors (B,)."""
+        """Image vectors (B, T) and the ids of their captions (B, L) → errors (B,)."""
         captions = self.read(target)  # (B, T)
         temperature = 1 / self.log_scale.exp().clamp(max=COLDEST)
         there = info_nce(prediction, captions, temperature=temperature)

@@ -1,8 +1,8 @@
-"""Losses that compare place by place: one error for each.
+"""Losses that compare place by place and return one error for each.
 
-A loss takes (prediction, target, where) and gives errors, (B, N) for patches or (B,) for whole images. Most errors
-depend on their own place alone; `ranking` compares the places of an image with each other, so it needs `where`, the
-(B, N) places that are scored. The average over the scored places is taken in one spot, by the Method.
+A loss is called as (prediction, target, where) and returns errors, (B, N) for patches or (B,) for whole images. Most errors depend on
+their own place alone; `ranking` compares the places of an image with each other, so it needs `where`, (B, N) bool, the places that are
+scored. The mean over the scored places is taken by the Method, in one place for all losses.
 """
 
 from collections.abc import Callable
@@ -15,24 +15,24 @@ Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def l1(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Mean absolute error: (B, N, T) → (B, N). Its best guess for an uncertain patch is the median."""
+    """Mean absolute error: (B, N, T) twice → (B, N). It is minimised by predicting the median of the possible targets."""
     return (prediction - target).abs().mean(dim=-1)
 
 
 def l2(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Mean squared error: (B, N, T) → (B, N). Its best guess for an uncertain patch is the mean."""
+    """Mean squared error: (B, N, T) twice → (B, N). It is minimised by predicting the mean of the possible targets."""
     return (prediction - target).square().mean(dim=-1)
 
 
 def smooth_l1(prediction: Tensor, target: Tensor, where: Tensor | None = None, beta: float = 1.0) -> Tensor:
-    """Squared below beta, absolute above, divided by beta below: (B, N, T) → (B, N)."""
+    """Smooth L1 (Huber) error: d²/(2·beta) for a difference d below beta, |d| − beta/2 above, averaged: (B, N, T) twice → (B, N)."""
     return F.smooth_l1_loss(prediction, target, reduction="none", beta=beta).mean(dim=-1)
 
 
 def cosine(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Minus the cosine of the angle between answer and target, from −1, alike, to 1: (…, T) → (…) (EVA-01, arXiv 2211.07636).
+    """Minus the cosine similarity of prediction and target, from −1 (same direction) to 1: (…, T) twice → (…) (EVA-01, arXiv 2211.07636).
 
-    The length of neither counts. Its gradient is that of 1 − cosine, and half that of the squared distance of unit vectors.
+    It does not depend on the lengths of the two. Its gradient is that of 1 − cosine, and half that of the squared distance of unit vectors.
     """
     return -F.cosine_similarity(prediction, target, dim=-1, eps=1e-6)
 
@@ -40,9 +40,10 @@ def cosine(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> T
 def cross_entropy(
     prediction: Tensor, target: Tensor, where: Tensor | None = None, temperature: float = 1.0, smoothing: float = 0.0
 ) -> Tensor:
-    """Cross-entropy of scores (…, T) against probabilities (…, T), or against ids (…) of the right class: → (…).
+    """Cross-entropy of scores (…, T) with target probabilities (…, T), or with int64 ids of the true class (…): → (…).
 
-    smoothing: the part of an id's probability that is shared out evenly among all classes (arXiv 1512.00567).
+    temperature: the scores are divided by it. smoothing: label smoothing for ids, the fraction of the target's probability that is
+    distributed evenly over all classes (arXiv 1512.00567).
     """
     scores = (prediction / temperature).log_softmax(dim=-1)
     if target.dtype == torch.long:
@@ -52,15 +53,15 @@ def cross_entropy(
 
 
 def pixel_cross_entropy(prediction: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy of the pixels of a patch, each of a class of its own: scores (B, N, Q·K), ids (B, N, Q) → (B, N)."""
+    """Mean cross-entropy over the Q pixels of a patch, each with one of K classes: scores (B, N, Q·K), ids (B, N, Q) → (B, N)."""
     return cross_entropy(prediction.unflatten(-1, (target.shape[-1], -1)), target).mean(dim=-1)
 
 
 def ranking(prediction: Tensor, target: Tensor, where: Tensor) -> Tensor:
-    """Is each scored patch predicted harder than each other one of its image? (HPM, arXiv 2304.05919)
+    """A ranking loss of predicted difficulties against the order of true errors, for pairs of patches of an image (HPM, arXiv 2304.05919).
 
-    prediction: (B, N, 1) difficulties; target: (B, N) errors. For every pair of scored patches, the binary
-    cross-entropy of sigmoid(pᵢ − pⱼ) against [tᵢ > tⱼ], averaged over j: → (B, N).
+    prediction: difficulties (B, N, 1); target: errors (B, N); where: scored patches (B, N) bool. For every pair of scored patches, the
+    binary cross-entropy of sigmoid(pᵢ − pⱼ) with [tᵢ > tⱼ], averaged over j: → (B, N).
     """
     p = prediction.squeeze(-1)
     difference = p.unsqueeze(2) - p.unsqueeze(1)  # (B, N, N)

@@ -1,5 +1,5 @@
-"""Losses of predicted latents of one image: each is told from the others, and all are kept as alike as they should be (Latent MIM,
-arXiv 2407.15837)."""
+"""Losses on the predicted latents of an image: each place is identified among the others, and their mean similarity is controlled
+(Latent MIM, arXiv 2407.15837)."""
 
 import math
 
@@ -12,30 +12,30 @@ from minimim.processes import gathered
 
 
 def standardised(prediction: Tensor, where: Tensor) -> Tensor:
-    """Take out, of each feature, its mean over the scored places of an image, and divide by its spread over them (unbiased, and
-    1e-4 more): (B, N, T), where (B, N) → (B, N, T). What all places have in common is then no answer."""
+    """Subtract from each feature its mean over the scored places of an image, and divide by its standard deviation over them (unbiased,
+    plus 1e-4): (B, N, T), where (B, N) bool → (B, N, T). This removes what the places have in common."""
     scored = where.unsqueeze(-1)  # (B, N, 1)
     count = scored.sum(dim=1, keepdim=True)  # (B, 1, 1)
     mean = torch.where(scored, prediction, 0).sum(dim=1, keepdim=True) / count.clamp(min=1)  # (B, 1, T)
     around = torch.where(scored, prediction - mean, 0)  # (B, N, T)
     variance = around.square().sum(dim=1, keepdim=True) / (count - 1).clamp(min=1)  # (B, 1, T)
-    return around / ((variance + 1e-12).sqrt() + 1e-4)  # the root of 0 has no gradient
+    return around / ((variance + 1e-12).sqrt() + 1e-4)  # 1e-12, because the gradient of the root is infinite at 0
 
 
 def patch_discrimination(prediction: Tensor, target: Tensor, where: Tensor, temperature: float = 0.2) -> Tensor:
-    """Which of the scored places is this prediction about? (B, N, T) twice, where (B, N) → (B, N).
+    """InfoNCE among the scored places of an image, times 2 · temperature: (B, N, T) twice, where (B, N) bool → (B, N) (Latent MIM).
 
-    Predictions are standardised over the scored places, targets are not; both are of unit length; the cross-entropy of finding
-    one's own target among those of the image's scored places is taken times 2 · temperature.
+    Predictions are standardised over the scored places, targets are not; both are scaled to unit length.
     """
     return 2 * temperature * patch_nce(standardised(prediction, where), target, where, temperature, among="scored")
 
 
 class SimilarityGoal(nn.Module):
-    """Keep the mean cosine of an image's tokens, themselves with themselves too, near a goal that falls over the run.
+    """Keep the mean cosine between the tokens of an image close to a goal that falls over the run (Latent MIM, arXiv 2407.15837).
 
-    goal: (first, last), along half a cosine. scored: whether only the scored places count, or all tokens there are.
-    The mean is over the images of all processes, and the error, a scalar, its squared distance from the goal.
+    goal: (first, last), falling along half a cosine. scored: whether only the scored places are used, or all tokens.
+    The mean is over all pairs of tokens, each token with itself included, and over the images of all processes; the error, a scalar, is
+    its squared difference from the goal.
     """
 
     whole_batch = True
@@ -52,9 +52,9 @@ class SimilarityGoal(nn.Module):
             unit, count = unit * where.unsqueeze(-1), where.sum(dim=1)  # (B, N, D), (B,)
         else:
             count = unit.shape[1]
-        mean = unit.sum(dim=1).square().sum(dim=-1) / count**2  # (B,): of all pairs, for a sum of products is a product of sums
+        mean = unit.sum(dim=1).square().sum(dim=-1) / count**2  # (B,): mean over all pairs, as the sum of all products is a product of sums
         return (gathered(mean).mean() - self.goal).square()
 
     def after_step(self, progress: float) -> None:
-        """Move the goal."""
+        """Set the goal for the fraction of the run that is over, 0 to 1."""
         self.goal.fill_(self.last + (self.first - self.last) * (1 + math.cos(math.pi * progress)) / 2)

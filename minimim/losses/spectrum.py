@@ -8,10 +8,11 @@ from minimim.patches import grid_like, unpatchify
 
 
 class SpectrumDistance(nn.Module):
-    """How far is a predicted picture from the target at each frequency? (MFM, arXiv 2206.07706)
+    """The distance between the spectra of a predicted image and the target at each frequency (MFM, arXiv 2206.07706).
 
     The distance of two complex numbers, not squared: √(Δreal² + Δimaginary² + 1e-12), averaged over channels.
-    patch_size: of the prediction's patches; grid: (rows, cols) of a picture of the usual size, whose shape others have too.
+    patch_size: of the prediction's patches, in pixels; grid: (rows, cols) of an image of the usual size; other sizes must have the same
+    aspect ratio.
     """
 
     def __init__(self, patch_size: int, grid: tuple[int, int]):
