@@ -255,12 +255,12 @@ def first_best(scores):
 
 def choose_loops(right, fold, tested):
     table = folds(right, fold)
-    honest = 0
+    nested = 0
     for f in range(table.shape[1]):
         rest = [g for g in range(table.shape[1]) if g != f]
-        honest = honest + table[first_best(table[:, rest].mean(1)), f] / table.shape[1]
+        nested = nested + table[first_best(table[:, rest].mean(1)), f] / table.shape[1]
     layer = first_best(table.mean(1))
-    return torch.tensor(layer), honest, tested[layer].mean()
+    return torch.tensor(layer), nested, tested[layer].mean()
 
 
 def choose_by_sums(right, fold, tested):
@@ -273,8 +273,8 @@ def choose_by_sums(right, fold, tested):
 
 
 def choose_in_float64(right, fold, tested):
-    layer, honest, test = choose_by_sums(right.double(), fold, tested.double())
-    return layer, honest.to(right.dtype), test.to(tested.dtype)
+    layer, nested, test = choose_by_sums(right.double(), fold, tested.double())
+    return layer, nested.to(right.dtype), test.to(tested.dtype)
 
 
 def choose_weighted(right, fold, tested):
@@ -296,8 +296,8 @@ def choose_lists(right, fold, tested):
         totals = [round(sum(x for f, x in enumerate(row) if f != left_out), 6) for row in table]
         return totals.index(max(totals))
 
-    honest = sum(table[pick(f)][f] for f in range(count)) / count
-    return torch.tensor(pick()), torch.tensor(honest, dtype=right.dtype), tested[pick()].mean()
+    nested = sum(table[pick(f)][f] for f in range(count)) / count
+    return torch.tensor(pick()), torch.tensor(nested, dtype=right.dtype), tested[pick()].mean()
 
 
 def choose_recursive(right, fold, tested):
@@ -312,13 +312,13 @@ def choose_recursive(right, fold, tested):
 # ps4.3, wrong
 
 
-def choose_with(layer=None, honest=None, test=None):
+def choose_with(layer=None, nested=None, test=None):
     def answer(right, fold, tested):
         mine = list(choose_loops(right, fold, tested))
         if layer:
             mine[0] = torch.tensor(layer(right, fold, tested))
             mine[2] = tested[mine[0]].mean()
-        mine[1] = honest(folds(right, fold), right, fold) if honest else mine[1]
+        mine[1] = nested(folds(right, fold), right, fold) if nested else mine[1]
         mine[2] = test(tested) if test else mine[2]
         return tuple(mine)
 
@@ -343,9 +343,9 @@ def each_image(table, right, fold):
 
 
 def tried(get, last=False):
-    """The honest score, where the choice f without fold f gets get(table, choice, f)."""
+    """The nested score, where the choice f without fold f gets get(table, choice, f)."""
 
-    def honest(table, right, fold):
+    def nested(table, right, fold):
         values = []
         for f in range(table.shape[1]):
             rest = torch.cat([table[:, :f], table[:, f + 1 :]], 1).mean(1)
@@ -353,7 +353,7 @@ def tried(get, last=False):
             values.append(get(table, pick, f))
         return torch.stack(values).mean()
 
-    return honest
+    return nested
 
 
 # ps4.4, right
@@ -825,19 +825,19 @@ WRONG = {
         ("best on test, not of the one that was chosen", choose_with(test=lambda tested: tested.mean(1).amax())),
         ("by the mean over images", choose_with(layer=lambda right, fold, tested: first_best(right.mean(1)))),
         ("the first was asked for", choose_with(layer=last_best)),
-        ("the winner's own", choose_with(honest=lambda table, right, fold: table.mean(1).amax())),
-        ("best on itself", choose_with(honest=lambda table, right, fold: table.max(0).values.mean())),
-        ("tried on those same folds", choose_with(honest=rest_best)),
-        ("each image counts the same; each fold was to", choose_with(honest=each_image)),
+        ("the winner's own", choose_with(nested=lambda table, right, fold: table.mean(1).amax())),
+        ("best on itself", choose_with(nested=lambda table, right, fold: table.max(0).values.mean())),
+        ("tried on those same folds", choose_with(nested=rest_best)),
+        ("each image counts the same; each fold should", choose_with(nested=each_image)),
         ("wins most folds", choose_with(layer=lambda right, fold, tested: int((folds(right, fold) >= folds(right, fold).amax(0)).sum(1).argmax()))),
-        ("where a fold is left out, the last", choose_with(honest=tried(lambda table, pick, f: table[pick, f], last=True))),
-        ("tried on the next fold", choose_with(honest=tried(lambda table, pick, f: table[pick, (f + 1) % table.shape[1]]))),
-        ("tried on all folds", choose_with(honest=tried(lambda table, pick, f: table[pick].mean()))),
-        ("by the mean over images of the other folds", choose_with(honest=lambda table, right, fold: torch.stack(
+        ("where a fold is left out, the last", choose_with(nested=tried(lambda table, pick, f: table[pick, f], last=True))),
+        ("tried on the next fold", choose_with(nested=tried(lambda table, pick, f: table[pick, (f + 1) % table.shape[1]]))),
+        ("tried on all folds", choose_with(nested=tried(lambda table, pick, f: table[pick].mean()))),
+        ("by the mean over images of the other folds", choose_with(nested=lambda table, right, fold: torch.stack(
             [table[first_best(right[:, fold != f].mean(1)), f] for f in range(table.shape[1])]
         ).mean())),
         ("the mean over all layers", choose_with(test=torch.mean)),
-        ("layer, honest, test was asked for", lambda right, fold, tested: [choose_loops(right, fold, tested)[n] for n in (0, 2, 1)]),
+        ("layer, nested, test was asked for", lambda right, fold, tested: [choose_loops(right, fold, tested)[n] for n in (0, 2, 1)]),
         ("cut by place", lambda right, fold, tested: choose_loops(right, torch.arange(len(fold)) * (int(fold.max()) + 1) // len(fold), tested)),
         ("whole numbers were asked for", lambda right, fold, tested: (choose_loops(right, fold, tested)[0].float(), *choose_loops(right, fold, tested)[1:])),
         ("its shape is (1,)", lambda right, fold, tested: (choose_loops(right, fold, tested)[0][None], *choose_loops(right, fold, tested)[1:])),

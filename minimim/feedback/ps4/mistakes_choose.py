@@ -23,14 +23,14 @@ def others(table: Tensor, left_out: int) -> Tensor:
     return table[:, torch.arange(table.shape[1]) != left_out].mean(1)
 
 
-def choosing(layer: Callable | None = None, honest: Callable | None = None, test: Callable | None = None) -> Callable:
-    """A mistake: layer(right, fold, tested), honest(table, right, fold) or test(tested) is another."""
+def choosing(layer: Callable | None = None, nested: Callable | None = None, test: Callable | None = None) -> Callable:
+    """A mistake: layer(right, fold, tested), nested(table, right, fold) or test(tested) is another."""
 
     def mistaken(right, fold, tested):
         table = means(right, fold)
         number = layer(right, fold, tested) if layer else best(table.mean(1))
         tried = torch.stack([table[best(others(table, f)), f] for f in range(table.shape[1])])
-        value = honest(table, right, fold) if honest else tried.mean()
+        value = nested(table, right, fold) if nested else tried.mean()
         return torch.tensor(number), value, test(tested) if test else tested[number].mean()
 
     return mistaken
@@ -89,28 +89,28 @@ CHOOSE = {
         lambda right, fold, tested: int((means(right, fold) >= means(right, fold).amax(0) - 1e-6).sum(1).argmax())
     ),
     "where a fold is left out, the last of several that are equally good is taken; the first was asked for": choosing(
-        honest=last_in_folds
+        nested=last_in_folds
     ),
-    "the honest score is the winner's own: the same folds chose it, and luck is counted as merit": choosing(
-        honest=lambda table, right, fold: table.mean(1).max()
+    "the nested score is the winner's own: the same folds chose it, so its luck is counted as well": choosing(
+        nested=lambda table, right, fold: table.mean(1).max()
     ),
     "each fold chooses the layer that is best on itself: the choice must leave it out": choosing(
-        honest=lambda table, right, fold: table.amax(0).mean()
+        nested=lambda table, right, fold: table.amax(0).mean()
     ),
     "the choice of the other folds is tried on those same folds; try it on the one that was left out": choosing(
-        honest=lambda table, right, fold: torch.stack([others(table, f).max() for f in range(table.shape[1])]).mean()
+        nested=lambda table, right, fold: torch.stack([others(table, f).max() for f in range(table.shape[1])]).mean()
     ),
     "the choice is tried on the next fold; try it on the one that was left out": choosing(
-        honest=lambda table, right, fold: tried(table, lambda pick, f: table[pick, (f + 1) % table.shape[1]])
+        nested=lambda table, right, fold: tried(table, lambda pick, f: table[pick, (f + 1) % table.shape[1]])
     ),
     "the choice of the other folds is tried on all folds; try it on the one that was left out": choosing(
-        honest=lambda table, right, fold: tried(table, lambda pick, f: table[pick].mean())
+        nested=lambda table, right, fold: tried(table, lambda pick, f: table[pick].mean())
     ),
-    "the honest choice is by the mean over images of the other folds; the mean over those folds was asked for": choosing(
-        honest=over_images
+    "in the nested score, the choice is by the mean over images of the other folds; the mean over those folds was asked for": choosing(
+        nested=over_images
     ),
-    "the honest score is a sum over folds; their mean was asked for": choosing(
-        honest=lambda table, right, fold: tried(table, lambda pick, f: table[pick, f]) * table.shape[1]
+    "the nested score is a sum over folds; their mean was asked for": choosing(
+        nested=lambda table, right, fold: tried(table, lambda pick, f: table[pick, f]) * table.shape[1]
     ),
     "folds are cut by place, as if they stood side by side and were of one size: fold[i] says which fold image i is in": (
         lambda right, fold, tested: choosing()(right, by_place(right, fold), tested)
@@ -119,8 +119,8 @@ CHOOSE = {
     "the test score is a sum; the mean over the test images was asked for": (
         lambda right, fold, tested: (found := choosing()(right, fold, tested))[:2] + (found[2] * tested.shape[1],)
     ),
-    "the test score stands before the honest one: layer, honest, test was asked for": (
+    "the test score stands before the nested one: layer, nested, test was asked for": (
         lambda right, fold, tested: tuple(choosing()(right, fold, tested)[i] for i in (0, 2, 1))
     ),
-    "in the honest score each image counts the same; each fold was to": choosing(honest=by_images),
+    "in the nested score each image counts the same; each fold should": choosing(nested=by_images),
 }

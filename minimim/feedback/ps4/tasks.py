@@ -1,4 +1,4 @@
-"""The checks of problem set 4, honest measurement and a leak hunt: what is tried, and how it is drawn."""
+"""The checks of problem set 4, measurement and a leak hunt: what is tried, and how it is drawn."""
 
 import zlib
 from collections.abc import Iterable

@@ -49,9 +49,9 @@ def choose(right: Tensor, fold: Tensor, tested: Tensor) -> tuple[Tensor, Tensor,
         over = [mean([x for f, x in enumerate(row) if f != left_out]) for row in table]
         return max(range(len(over)), key=lambda layer: (over[layer], -layer))
 
-    honest = mean([table[best(f)][f] for f in range(len(names))])
+    nested = mean([table[best(f)][f] for f in range(len(names))])
     layer = best()
-    numbers = honest, mean(tested[layer].tolist())
+    numbers = nested, mean(tested[layer].tolist())
     return torch.tensor(layer), *(torch.tensor(x, dtype=right.dtype) for x in numbers)
 
 

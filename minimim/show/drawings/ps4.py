@@ -63,10 +63,10 @@ def lowest_noise() -> Drawing:
 def choosing_without_a_fold() -> Drawing:
     """ps4.3: the two layers and three folds of the example: the choice on all folds, and the choice again without each of them."""
     table = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
-    alt = "Two layers and their scores in three folds. On all folds layer 1 has the higher mean and is chosen. Then the choice is made again without each fold, and the layer that wins there is scored on the fold that was left out; the mean of these three scores is the honest one."
+    alt = "Two layers and their scores in three folds. On all folds layer 1 has the higher mean and is chosen. Then the choice is made again without each fold, and the layer that wins there is scored on the fold that was left out; the mean of these three scores is the nested score."
     drawing = Drawing(25, 7.4, alt)
     titles = ("all folds: choose", "without fold 0", "without fold 1", "without fold 2")
-    honest = []
+    nested = []
     for n, title in enumerate(titles):
         x, out = 1.9 + 5.9 * n, n - 1
         drawing.text(x + 2.2, 0.6, title, bold=True)
@@ -85,9 +85,9 @@ def choosing_without_a_fold() -> Drawing:
             drawing.text(x + 0.7 + 1.5 * fold, 4.05, f"fold {fold}", size=8, color=GREY)
         drawing.text(x + 2.2, 4.75, f"means {', '.join(f'{float(m):.2g}' for m in means)}: layer {best}", size=9)
         if n:
-            honest.append(float(table[best, out]))
-            drawing.text(x + 2.2, 5.4, f"on fold {out} it gets {honest[-1]:g}", size=9)
-    drawing.text(16.2, 6.5, f"honest score = ({' + '.join(f'{x:g}' for x in honest)}) / 3 = {sum(honest) / 3:.3f}", bold=True)
+            nested.append(float(table[best, out]))
+            drawing.text(x + 2.2, 5.4, f"on fold {out} it gets {nested[-1]:g}", size=9)
+    drawing.text(16.2, 6.5, f"nested score = ({' + '.join(f'{x:g}' for x in nested)}) / 3 = {sum(nested) / 3:.3f}", bold=True)
     return drawing
 
 
