@@ -1,4 +1,4 @@
-"""One summand of the loss: which answers are compared, with what, by what, and where that counts."""
+"""One term of the training loss: what is compared with what, by which loss, and at which places."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ PAIRS = ("same", "other", "views", None)
 
 @dataclass
 class Term:
-    """One summand of the training loss.
+    """One term of the training loss.
 
-    stream: which prediction, and which target, are compared; "latent" (the encoder's patches), "latent_cls" and "latent_mean" are
-    the encoder's own answers. loss: by what; a Module's weights are trained and saved. weight: how much it counts.
-    on: the places that count: "scored" (the question that was asked), "hidden", "visible", "all", or a function of the
-    Mask that gives them, (B, N) bool. pair: with what it is compared: the target of the "same" view, or of every "other" view;
-    "views": nothing but the answers for all student views, (V, B, T), once a step; None: nothing, the answer alone is judged
-    (uniformity, KoLeo). Of these two on is "all".
-    against: when given, the target is the error that this other stream's term has just made, detached.
-    name: what the log calls it, by default its stream.
-    Raises UserError for a pair or places that are not there, for places in a comparison of views, and for a name that the log
-    gives to the whole.
+    stream: the name of the prediction and of the target that are compared; "latent" (the encoder's patches), "latent_cls" and
+    "latent_mean" stand for the encoder's own output. loss: a function or a Module, whose weights are then trained and saved. weight: a
+    factor. on: the places over which the mean is taken: "scored" (the question to the decoder), "hidden", "visible", "all", or a
+    function of the Mask that returns them, (B, N) bool.
+    pair: which target is used: that of the "same" view, or of every "other" view. With "views" there is no target: the loss gets the
+    predictions for all student views, (V, B, T), once in each step. With None the loss gets a prediction alone (uniformity, KoLeo). In
+    these two cases on becomes "all", except for a function with None.
+    against: the name of another stream; the target is then the error that this stream's term has just computed, detached.
+    name: the name in the log, by default the stream.
+    Raises UserError for an unknown pair or on, for a function as on with pair="views", and for a name that the log uses for the total.
     """
 
     stream: str
@@ -44,20 +44,23 @@ class Term:
         if not callable(self.on) and self.on not in PLACES:
             raise unknown("place for a term to count", self.on, PLACES)
         if (self.name or self.stream) in ("loss", "grad_norm"):
-            raise UserError(f'a term cannot be called "{self.name or self.stream}", as the log calls the whole by that: give it another name')
+            raise UserError(f'a term cannot be called "{self.name or self.stream}", as the log uses that name: give it another one')
         if self.pair == "views" and callable(self.on):
             raise UserError(f'the term on "{self.stream}" compares views, each with masks of its own: leave out its on, which reads a mask')
         if self.pair in ("views", None) and not callable(self.on):
             self.on = "all"  # there is no target, and so no question
 
     def where(self, errors: Tensor, mask: Mask, question: Tensor) -> Tensor:
-        """The places that count, a bool tensor of the errors' shape, (B, N) or (B,). Raises UserError where the errors have no
-        such places."""
+        """The places over which the mean is taken, a bool tensor of the errors' shape, (B, N) or (B,). Raises UserError if `on` returns
+        anything but a bool tensor, or the shapes differ."""
         if self.on == "all":
             return torch.ones(errors.shape, dtype=torch.bool, device=errors.device)
         places = self.places(mask, question)
         if not isinstance(places, Tensor) or places.dtype != torch.bool:
-            raise UserError(f'on of the term on "{self.stream}" gives {type(places).__name__} where a bool tensor (B, N) is needed: return the places that count')
+            raise UserError(
+                f'on of the term on "{self.stream}" gives {type(places).__name__} where a bool tensor (B, N) is needed: '
+                "return the places that count"
+            )
         if places.shape != errors.shape:
             raise UserError(
                 f'the term on "{self.stream}" makes errors of shape {tuple(errors.shape)}, and the places that count for it are '
@@ -66,13 +69,13 @@ class Term:
         return places
 
     def places(self, mask: Mask, question: Tensor) -> Tensor:
-        """The places that count, (B, N) bool, where on is not "all"."""
+        """The places over which the mean is taken, (B, N) bool, if on is not "all"."""
         return self.on(mask) if callable(self.on) else {"scored": question, "hidden": mask.hidden, "visible": ~mask.hidden}[self.on]
 
 
 def check_terms(terms: list[Term], target) -> None:
-    """Raise UserError where there is no term, where one is `against` errors that no earlier term of its pair makes, and where one
-    compares with a target and there is none."""
+    """Raise UserError if there is no term, if one is `against` errors that no earlier term of its pair computes, or if one needs a target
+    and there is none."""
     if not terms:
         raise UserError("a method needs one term or more: without any there is nothing to learn from")
     for index, term in enumerate(terms):
@@ -87,10 +90,10 @@ def check_terms(terms: list[Term], target) -> None:
 
 
 def module_of(loss: Loss) -> nn.Module | None:
-    """The Module that a loss is, also one of which arguments are fixed already; None for a function."""
+    """The Module that a loss is, or that a `functools.partial` wraps; None for a function."""
     return next((part for part in (loss, getattr(loss, "func", None)) if isinstance(part, nn.Module)), None)
 
 
 def loss_name(loss: Loss) -> str:
-    """A loss by its name, also one of which arguments are fixed already."""
+    """The name of a loss, or of the one that a `functools.partial` wraps."""
     return getattr(loss, "__name__", None) or getattr(getattr(loss, "func", None), "__name__", type(loss).__name__)

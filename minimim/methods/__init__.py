@@ -1,4 +1,4 @@
-"""Methods by name: each a recipe of a few lines, in a file for the family that the survey puts it in."""
+"""Methods by name: each is a recipe of a few lines, in a file for the section in which the survey (arXiv 2408.06687) has it."""
 
 from minimim.methods import (  # noqa: F401 — their recipes are entered
     architecture,

@@ -11,19 +11,20 @@ from minimim.methods.method import Method, reconstruction
 from minimim.methods.registry import recipe
 from minimim.targets import Pixels
 
-UNETS = {"micro": 64, "tiny": 128}  # width of the U-Net at the last map; 768 as in the paper beside the other sizes
+UNETS = {"micro": 64, "tiny": 128}  # width of the U-Net at the last map; 768, as in the paper, for the other sizes
 
 
 @recipe(section="3.6", paper="2301.03580")
 def spark(image_size, patch_size, size, *, channels: int = 3, encoder: Literal["convnext", "resnet"] = "convnext", mask_ratio: float = 0.6,
           decoder_dim: int | None = None, drop_path: float = 0.0, crop_scale: tuple[float, float] = (0.67, 1.0)) -> Method:  # fmt: skip
     """SparK (Tian et al., arXiv 2301.03580): a convolutional encoder that computes visible cells only, on every map, and a U-Net that
-    fills the holes of each map and paints normalised pixels.
+    fills the hidden cells of each map and predicts normalised pixels.
 
-    patch_size: of the last map, 32 in the paper. decoder_dim: width of the U-Net there. drop_path: the paper's is 0.05 to 0.4.
-    Differs: AdamW where the paper has LAMB, with its rates, decay and clip; int(N · 0.4) cells stay visible, where the paper rounds
-    (19 of 49, not 20); the ResNet has basic blocks. As in the paper, a ResNet's running statistics are those of visible cells:
-    fine-tuning takes new ones, a frozen probe does not.
+    patch_size: side in pixels of a cell of the last map, 32 in the paper. decoder_dim: width of the U-Net at that map. drop_path: the
+    paper uses 0.05 to 0.4.
+    Differs: AdamW instead of LAMB, with the paper's learning rate, weight decay and clip; int(N · 0.4) cells stay visible, where the
+    paper rounds (19 of 49 cells, not 20); the ResNet has basic blocks. As in the paper, the running statistics of a ResNet's batch norm
+    come from visible cells: fine-tuning replaces them, but a frozen probe uses them.
     """
     kind = encoder
     encoder = ConvNet(image_size, patch_size, size, channels=channels, kind=kind, drop_path=drop_path)

@@ -1,4 +1,4 @@
-"""What several recipes begin with: dicts of parts, so that a derived method is only what differs.
+"""Dicts of parts that several recipes share, so that a derived recipe states only what differs.
 
     Method(**mae_parts(image_size, patch_size, size) | {"masking": …})
 """
@@ -15,7 +15,7 @@ from minimim.masking import BlockMasking, RandomMasking
 from minimim.methods.teacher import Teacher
 from minimim.targets import CentredPrototypes, Pixels
 
-DECODERS = {  # dim, depth, heads of the MAE decoder beside each size of encoder; base, large and huge as in the paper
+DECODERS = {  # dim, depth, heads of the MAE decoder for each size of encoder; base, large and huge as in the paper
     "micro": (64, 2, 4),
     "tiny": (96, 4, 3),
     "small": (256, 8, 8),
@@ -26,8 +26,10 @@ DECODERS = {  # dim, depth, heads of the MAE decoder beside each size of encoder
 
 
 def decoder_sizes(size, *, dim: int | None = None, depth: int | None = None, heads: int | None = None) -> dict:
-    """dim, depth and heads of the decoder beside an encoder of a size, each unless told otherwise; a size without a name takes
-    those of the paper. Raises UserError when the heads cannot share the width."""
+    """Default dim, depth and heads of the decoder for a size of encoder, unless they are given; a size without a name gets the paper's.
+
+    Raises UserError if heads does not divide dim.
+    """
     usual = DECODERS[size if isinstance(size, str) and size in DECODERS else "base"]
     dim, heads = dim or usual[0], heads or usual[2]
     if dim % heads:
@@ -37,7 +39,7 @@ def decoder_sizes(size, *, dim: int | None = None, depth: int | None = None, hea
 
 def mae_parts(image_size, patch_size, size, *, channels=3, cls=True, mask_ratio=0.75, decoder_dim=None, decoder_depth=None,
               decoder_heads=None, normalize_target=True, crop_scale=(0.2, 1.0), flip=True) -> dict:  # fmt: skip
-    """The parts of an MAE (arXiv 2111.06377)."""
+    """The parts of an MAE (arXiv 2111.06377), as arguments for Method."""
     encoder = ViT(image_size, patch_size, size, channels=channels, cls=cls)
     sizes = decoder_sizes(size, dim=decoder_dim, depth=decoder_depth, heads=decoder_heads)
     return {
@@ -52,7 +54,7 @@ def mae_parts(image_size, patch_size, size, *, channels=3, cls=True, mask_ratio=
 
 def ibot_parts(image_size, patch_size, size, *, channels=3, mask_ratio=(0.1, 0.5), prototypes=None, momentum=(0.996, 1.0),
                crop_scale=(0.3, 1.0), jitter=0.4, drop_path=0.0) -> dict:  # fmt: skip
-    """The parts of an iBOT (arXiv 2111.07832)."""
+    """The parts of an iBOT (arXiv 2111.07832), as arguments for Method."""
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
     large = encoder.dim >= 384
     prototypes = prototypes or (8192 if large else 1024)

@@ -1,5 +1,5 @@
-"""Recipes that are not in the survey (arXiv 2408.06687) because they look at something else, or came after: predictors that
-answer for what is asked alone, in pixels (CrossMAE), in latents (I-JEPA) and in clusters (CAPI)."""
+"""Recipes that are not in the survey (arXiv 2408.06687), with predictors that are computed only for the patches to predict: of pixels
+(CrossMAE), of latents (I-JEPA) and of clusters (CAPI)."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from minimim.targets import LastLayer, OnlineClusters
 
 
 def sized(size, paper, **smaller):
-    """What a size without an entry of its own takes from the paper, and the smaller ones from here."""
+    """The value for a size: one of `smaller`, or the paper's for all other sizes."""
     return smaller.get(size, paper) if isinstance(size, str) else paper
 
 
@@ -25,13 +25,14 @@ def sized(size, paper, **smaller):
 def crossmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, asked: float = 0.25, mix: bool = True,
              decoder_dim: int | None = None, decoder_depth: int | None = None, decoder_heads: int | None = None,
              crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
-    """CrossMAE (Fu et al., arXiv 2401.14391): an MAE whose mask tokens look at the visible patches and never at one another, so
-    that only a part of what is hidden need be asked.
+    """CrossMAE (Fu et al., arXiv 2401.14391): an MAE whose mask tokens attend to the visible patches but not to each other, so that
+    only some of the hidden patches have to be predicted.
 
-    asked: the part of all patches that is predicted, a third of the hidden ones by default. mix: each block of the decoder reads a mix
-    of its own of the encoder's layers, and not the last alone. The learning rate falls with what is asked, as in the official
-    code: the MAE's times asked / mask_ratio.
-    Differs: the mixed layers are normed, and the first block's input is not among them (`MixedCrossDecoder`); bilinear crops.
+    asked: the fraction of all patches that is predicted, by default a third of the hidden ones. mix: whether each block of the decoder
+    reads its own weighted sum of the encoder's layers, instead of the last layer. As in the official code the learning rate is the MAE's
+    times asked / mask_ratio.
+    Differs: the layers that are mixed have been through the encoder's last norm, and the first block's input is not among them
+    (`MixedCrossDecoder`); bilinear, not bicubic crops.
     """
     base = mae_parts(image_size, patch_size, size, channels=channels, crop_scale=crop_scale, flip=flip)
     encoder, target_dim = base["encoder"], patch_size**2 * channels
@@ -50,13 +51,13 @@ def ijepa(image_size, patch_size, size, *, channels: int = 3, targets: int = 4, 
           target_aspect: tuple[float, float] = (0.75, 1.5), context_scale: tuple[float, float] = (0.85, 1.0),
           decoder_dim: int | None = None, decoder_depth: int | None = None, momentum: tuple[float, float] = (0.996, 1.0),
           crop_scale: tuple[float, float] = (0.3, 1.0)) -> Method:  # fmt: skip
-    """I-JEPA (Assran et al., arXiv 2301.08243): from one large block, predict what a slow average of the encoder, which sees the
-    whole image, says of several smaller blocks, each by itself; no pixels, no colours, no second view.
+    """I-JEPA (Assran et al., arXiv 2301.08243): from one large block, predict the latents of several smaller blocks, each separately;
+    the teacher, a moving average of the encoder, sees the whole image. There is one view, without mirroring or changes of colour.
 
     targets, target_scale, target_aspect, context_scale: see `MultiBlockMasking`. decoder_dim, decoder_depth: of the predictor, by
-    default 384 wide with 6 blocks beside a base encoder and 12 beside larger ones; its heads are the encoder's.
-    Differs: the blocks reach the edge and their counts are fixed (`MultiBlockMasking`); the momentum climbs along a cosine,
-    not a line; the learning rate climbs from 0, not from a fifth, and ends at 0.
+    default a width of 384 with 6 blocks for a base encoder and 12 for larger ones; it has as many heads as the encoder.
+    Differs: blocks may touch every edge, and their numbers of patches are fixed (`MultiBlockMasking`); the momentum increases along a
+    cosine, not linearly; the learning rate starts at 0, not at a fifth of its peak, and ends at 0.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, cls=False)
     dim, depth = sized(size, (384, 12), micro=(64, 2), tiny=(96, 4), small=(192, 6), base=(384, 6))
@@ -78,17 +79,18 @@ def ijepa(image_size, patch_size, size, *, channels: int = 3, targets: int = 4, 
 def capi(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.65, asked: float = 0.05, clusters: int | None = None,
          decoder_depth: int | None = None, momentum: tuple[float, float] = (0.999, 1.0), crop_scale: tuple[float, float] = (0.6, 1.0),
          drop_path: float = 0.0) -> Method:  # fmt: skip
-    """CAPI (Darcet et al., arXiv 2502.08769): from one visible block, predict to which cluster the teacher's patches around it belong;
-    the clusters are found on the way, balanced at each place over the images of the batch.
+    """CAPI (Darcet et al., arXiv 2502.08769): from one visible block, predict the clusters to which the teacher's patches around it
+    belong; the clusters are learnt during training, and balanced at each place over the images of the batch.
 
-    asked: the part of the hidden patches that is predicted. clusters: by default 16,384 as in the paper for large and above, 4,096
-    for small and base, 256 below. decoder_depth: by default half of the encoder's depth, as in the paper; as wide as the encoder.
-    The paper's learning rate, 1e-3, is for 16,384 images a step: of that size give lr=1.6e-5. The default follows the root, not the
-    size, of the batch down to 256.
-    Differs: no registers; LayerNorm and fixed positions, added to context and mask tokens, in place of RMSNorm and rotary ones; the
-    patch embedding learns at the full rate; no drop path by default (0.2 in the paper); the momentum has no warm-up of its own; the
-    schedules end at 0 and are not cut at 0.8 of the way; the clustering decays as the rest does. The paper reads an image's
-    vector from the predictor's first block, asked for all places; `features` are the encoder's, as for every method here.
+    asked: the fraction of the hidden patches that is predicted. clusters: by default 16,384, as in the paper, for large and above, 4,096
+    for small and base, 256 below. decoder_depth: of the predictor, by default half of the encoder's, as in the paper; it is as wide as
+    the encoder. The paper's learning rate, 1e-3, is for 16,384 images in a step; to use it for such batches, give lr=1.6e-5. The default
+    is the paper's scaled down to 256 images by the square root of the batch size.
+    Differs: no registers; LayerNorm instead of RMSNorm, and fixed positions, added to context and mask tokens, instead of rotary ones;
+    the patch embedding is trained at the full learning rate; no drop path by default (0.2 in the paper); the momentum has no warm-up of
+    its own; the schedules end at 0 and are not cut off at 0.8 of their length; the clustering has the same weight decay as the other
+    parts. For evaluation the paper uses the predictor's first block, computed for all places; here `features` come from the encoder, as
+    for every method.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, cls=False, drop_path=drop_path)
     clusters = clusters or sized(size, 16384, micro=256, tiny=256, small=4096, base=4096)

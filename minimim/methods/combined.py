@@ -19,13 +19,14 @@ from minimim.targets.vq import VQTokens
 def beit(image_size, patch_size, size, *, channels: int = 3, tokenizer: Literal["kmeans", "vq"] = "kmeans",
          codebook: int | None = None, mask_ratio: float = 0.38, crop_scale: tuple[float, float] = (0.08, 1.0), jitter: float = 0.4,
          drop_path: float = 0.0) -> Method:  # fmt: skip
-    """BEiT (Bao et al., arXiv 2106.08254): say which of a codebook's tokens each hidden patch is, from a block-masked image.
+    """BEiT (Bao et al., arXiv 2106.08254): predict the token of each hidden patch of a block-masked image.
 
-    tokenizer: "kmeans" or "vq", fitted on the images of the run before it begins. codebook: tokens that there are, by default 8192 as
-    in the paper for small and above, 512 below.
-    Differs: the paper's tokenizer, of DALL-E, has seen 250 million images, and sees a patch with its neighbours, at half the size;
-    every image hides the same number of patches, where the official masks stop short of it; fixed sine-cosine positions, no layer
-    scale, and no drop path unless asked for, where the official ImageNet-1K run has 0.1 of both.
+    tokenizer: "kmeans" or "vq", fitted on the images of the run before training. codebook: the number of tokens, by default 8192, as in
+    the paper, for small and above, 512 below.
+    Differs: the paper's tokenizer, that of DALL-E, was trained on 250 million images, and reads the image at half the size and each patch
+    with its neighbours; every image hides the same number of patches, where the official masks may fall short of it; fixed sine-cosine
+    positions, where the paper's are learnt relative ones; no layer scale, and no drop path by default, where the official ImageNet-1K
+    run has 0.1 of both.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
     codebook = codebook or (8192 if encoder.dim >= 384 else 512)
@@ -45,13 +46,13 @@ def beit(image_size, patch_size, size, *, channels: int = 3, tokenizer: Literal[
 def ibot(image_size, patch_size, size, *, channels: int = 3, mask_ratio: tuple[float, float] = (0.1, 0.5),
          prototypes: int | None = None, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.3, 1.0),
          jitter: float = 0.4, drop_path: float = 0.0) -> Method:  # fmt: skip
-    """iBOT (Zhou et al., arXiv 2111.07832): two views; each hidden patch agrees with the teacher's patch of the same
-    view, each CLS with the teacher's CLS of the other view, both as soft prototypes, centred and sharpened.
+    """iBOT (Zhou et al., arXiv 2111.07832): of two views, predict the teacher's prototype assignment of each hidden patch in the same
+    view, and that of CLS in the other view; the assignments are centred and sharpened.
 
-    prototypes: by default 8192 as in the paper for small and above, 1024 below.
-    Differs: no small local crops, blur or solarisation; half of the views are masked, as in the paper, but the loss is
-    the mean over all scored patches of the batch, not the mean of each image's mean; weight decay stays at 0.04, there it
-    climbs to 0.4; one clip for all weights, there each has its own; the student is kept, there the teacher.
+    prototypes: by default 8192, as in the paper, for small and above, 1024 below. Half of the views are masked, as in the paper.
+    Differs: no small local crops, blur or solarisation; the loss is the mean over all scored patches of the batch, not the mean of each
+    image's mean; weight decay stays at 0.04, whereas the paper's increases to 0.4; gradients are clipped by their global norm, not for
+    each weight tensor; the student is kept for evaluation, not the teacher.
     """
     more = {"channels": channels, "mask_ratio": mask_ratio, "prototypes": prototypes, "momentum": momentum}
     return Method(**ibot_parts(image_size, patch_size, size, **more, crop_scale=crop_scale, jitter=jitter, drop_path=drop_path))

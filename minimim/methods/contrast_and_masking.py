@@ -20,15 +20,15 @@ from minimim.targets import HeadAnswers
 def conmim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, unit: int | None = None,
            temperature: float = 0.1, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.08, 1.0),
            flip: bool = True, drop_path: float = 0.0) -> Method:  # fmt: skip
-    """ConMIM (Yi et al., arXiv 2205.09616): each hidden patch of a plain image finds itself among all patches that a slow average of
-    the encoder sees of the same image, whole and in other colours.
+    """ConMIM (Yi et al., arXiv 2205.09616): identify each hidden patch of an image among all patches of the same image, as the teacher, a
+    moving average of the encoder, encodes them from the whole image in other colours.
 
-    unit: patches along the side of what is hidden as one; by default 32 pixels of 224, in proportion. One head of three layers, with
-    batch norm over all tokens, CLS and mask tokens too; no predictor. No other image counts as wrong, so where a patch lies already
-    tells much: judge by the features, not by the loss.
+    unit: side, in patches, of the squares that are hidden together; by default the equivalent of 32 pixels in an image of 224. There is
+    one head of three layers, with batch norm over all tokens, CLS and mask tokens included, and no predictor. Other images are not
+    negatives, so the position of a patch alone lowers the loss: judge a run by its features, not by the loss.
     Differs: fixed sine-cosine positions, where the paper's ViT has learnt relative ones, and no layer scale; batch norm over all
-    processes; hue is turned, not shifted; heads of sizes below small are ours. The official README fine-tunes the teacher; here, as
-    everywhere, the student's encoder is what is kept.
+    processes; the hue is changed by a rotation about the grey axis; heads for sizes below small are ours. The official README fine-tunes
+    the teacher; here, as for all methods, the student's encoder is kept.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
     hidden, out = (4096, 256) if encoder.dim >= 384 else (512, 64)

@@ -1,4 +1,4 @@
-"""Recipes that learn from a teacher trained before (EVA, survey, arXiv 2408.06687, §3.2), and one that trains such a teacher on
+"""Recipes with a frozen teacher that was trained before (EVA, survey, arXiv 2408.06687, §3.2), and one that trains such a teacher on
 captions (CLIP)."""
 
 from minimim.config import TrainConfig
@@ -18,7 +18,7 @@ from minimim.methods.registry import recipe
 from minimim.targets.captions import Captions
 from minimim.targets.frozen import FrozenFeatures
 
-TEXT = {  # joint width, and width, depth and heads of the text encoder, beside each size of picture encoder
+TEXT = {  # width of the shared space, and width, depth and heads of the text encoder, for each size of image encoder
     "micro": (64, {"width": 64, "depth": 2, "heads": 4}),
     "tiny": (96, {"width": 96, "depth": 2, "heads": 3}),
     "small": (256, {"width": 256, "depth": 4, "heads": 4}),
@@ -29,14 +29,14 @@ TEXT = {  # joint width, and width, depth and heads of the text encoder, beside 
 @recipe(section="3.2", paper="2211.07636")
 def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-scenes", mask_ratio: float = 0.41,
         crop_scale: tuple[float, float] = (0.2, 1.0), drop_path: float = 0.0) -> Method:  # fmt: skip
-    """EVA-01 (Fang et al., arXiv 2211.07636): predict, by a linear map, what a frozen teacher says of the hidden patches when it
-    sees the whole image; the loss is −cosine.
+    """EVA-01 (Fang et al., arXiv 2211.07636): predict the features of a frozen teacher, which sees the whole image, at the hidden patches
+    by a linear map; the loss is −cosine.
 
-    teacher: of which name or path, as `Frozen` takes them; the paper's is CLIP ViT-L/14, through its projection. Images that the
-    teacher has not seen at this size are seen with interpolated positions, and another grid than the student's is interpolated.
-    Differs: fixed sine-cosine positions, and the MAE's start; ImageNet's mean and spread for the student; every sample hides exactly
-    the ratio (105 of 256), where the paper's may hide less; bilinear crops; no drop path unless asked (the paper's billion parameters
-    have 0.1).
+    teacher: a name or path, see `Frozen`; the paper's teacher is CLIP ViT-L/14 with its projection. If images have another size than in
+    the teacher's training, its positions are interpolated, and so are its features if its grid is not the student's.
+    Differs: fixed sine-cosine, not learnt positions, and the MAE's initialisation; ImageNet's mean and standard deviation for the
+    student, not CLIP's; every sample hides exactly the ratio (105 of 256 patches), where the paper's may hide fewer; bilinear, not
+    bicubic crops; no drop path by default (the paper's model with a billion parameters has 0.1).
     """
     frozen = Frozen(teacher, image_size)
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
@@ -56,13 +56,13 @@ def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-
 @recipe(section="beyond", paper="2103.00020")
 def clip(image_size, patch_size, size, *, channels: int = 3, crop_scale: tuple[float, float] = (0.9, 1.0),
          flip: bool = False) -> Method:  # fmt: skip
-    """CLIP (Radford et al., arXiv 2103.00020), small: a picture finds its caption among those of the batch, and a caption its
-    picture. It is here as a teacher for `eva`.
+    """CLIP (Radford et al., arXiv 2103.00020), small: identify the caption of an image among those of the batch, and the image of a
+    caption. It is included as a teacher for `eva`.
 
-    Nothing is hidden, so there is no mask to choose. The text encoder is trained with the loss, and left behind with it.
-    Differs: no CLS, a picture is the mean of its patches (see JointSpace); a bidirectional text encoder that is averaged, and reads
-    whole words; crops of nine tenths and no mirroring, for these captions say where things stand; lr and decay are a small
-    model's (the paper's ViT-B has 5e-4 for 32,768 pictures, decay 0.2).
+    Nothing is hidden. The text encoder is a part of the loss, and is not needed after training.
+    Differs: no CLS token, an image is the mean of its patches (see JointSpace); the text encoder reads whole words in both directions,
+    and its outputs are averaged; crops of at least nine tenths and no mirroring, because these captions state where things are; the
+    learning rate is that of a small model (the paper's ViT-B has 5e-4 for 32,768 images), the weight decay of 0.2 is the paper's.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, cls=False)
     dim, text = TEXT[size if isinstance(size, str) and size in TEXT else "base"]

@@ -1,4 +1,4 @@
-"""A teacher that was trained before, on something else, and never changes: a spec in the recipe, weights read in `prepare`."""
+"""A frozen teacher, trained before, whose weights never change: the recipe holds its description, and `prepare` reads its weights."""
 
 import os
 
@@ -16,34 +16,34 @@ PLURALS = {"label": "labels", "caption": "captions", "depth": "depths", "segment
 
 
 class Frozen(nn.Module):
-    """An encoder that is only looked through (EVA, arXiv 2211.07636).
+    """A frozen teacher: an encoder that is never trained (EVA, arXiv 2211.07636).
 
-    teacher: a bundled checkpoint's name, the path of one that minimim wrote, "timm:NAME" or "torchvision:NAME"; or what a saved
-    method says of it, a dict. From a path only the description is read here, and the weights in `prepare`, at the start of a run;
-    they are saved with the method, so that it loads where the file is not. A teacher that was never read refuses to look.
-    image_size: (H, W) of the images that it will see. option: what the recipe calls the option that names it.
+    teacher: the name of a bundled checkpoint, the path of a checkpoint that minimim wrote, "timm:NAME" or "torchvision:NAME"; or a dict,
+    the description in a saved method. Of a path only the description is read here; the weights are read in `prepare`, at the start of a
+    run, and saved with the method, so that it can be loaded where the teacher's file does not exist. Without weights it raises UserError
+    when it is called. image_size: (H, W) in pixels of the images that it will see. option: the name of the recipe's option for it.
 
-    encoder, decoder: what looks, and the head through which it answers, where it has one that is made for that (a CLIP's projection).
-    dim: the width of its answers. resolved: what the spec of the method says in place of the name. saw: what it has seen, in words.
-    Raises UserError for a teacher that is not there, or that cannot see such images.
+    Attributes: encoder; decoder: a head for the teacher's output, if there is one (a CLIP's projection), else None; dim: the width of its
+    output; resolved: what replaces the name in the method's spec; saw: the data that it was trained on, in words.
+    Raises UserError for a teacher that does not exist, or that cannot take such images.
     """
 
     def __init__(self, teacher: str | dict, image_size, option: str = "teacher"):
         super().__init__()
         self.saved = isinstance(teacher, dict)
         self.about = dict(teacher) if self.saved else described(teacher)
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten, and the student's start is its own
+        with torch.random.fork_rng(devices=[]):  # random weights here are overwritten, and must not change the student's
             if "spec" in self.about:
                 method = create(**self.about["spec"])
                 self.encoder = method.encoder
                 self.decoder = method.decoder if getattr(method.decoder, "answers_as_teacher", False) else None
-                self.encoder.grid({"image": torch.empty(1, 1, *image_size, device="meta")})  # refuses what it cannot cut into patches
+                self.encoder.grid({"image": torch.empty(1, 1, *image_size, device="meta")})  # raises if it cannot cut such images into patches
                 self.about.setdefault("saw", in_words(method, self.about.pop("header", {})))
                 self.channels = self.about["spec"].get("channels", 3)
             else:
                 self.encoder, self.decoder = foreign(self.about["name"]), None
                 self.about.setdefault("saw", self.encoder.saw)
-                self.channels = None  # it sees to that itself
+                self.channels = None  # a foreign encoder converts channels itself
         self.dim = self.encoder.dim if self.decoder is None else self.decoder.dim
         self.resolved, self.saw = {option: self.about}, self.about["saw"]
         self.register_buffer("read", torch.zeros((), dtype=torch.uint8))  # saved, so that a loaded teacher counts as read
@@ -53,12 +53,12 @@ class Frozen(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> "Frozen":
-        """It is always in eval mode."""
+        """Stay in eval mode."""
         return super().train(False)
 
     def before_it_looks(self, encoder: nn.Module, given: tuple) -> tuple:
-        """What its encoder is given: grey images become colours for one that was trained on these. Raises UserError where no
-        weights were read."""
+        """The inputs of its encoder: grey images are repeated to three channels if it was trained on colour. Raises UserError if no weights
+        were read."""
         if not self.ready:
             raise UserError("the weights of the frozen teacher have not been read: call method.prepare(data) first, as training does")
         inputs = as_inputs(given[0])
@@ -67,7 +67,7 @@ class Frozen(nn.Module):
         return ({**inputs, "image": renormalized(inputs["image"], *statistics_for(self.channels))}, *given[1:])
 
     def prepare(self, data, generator=None) -> None:
-        """Read the weights; those that came with a saved method are kept. Raises UserError where they are gone or do not fit."""
+        """Read the weights, unless they came with a saved method. Raises UserError if they are missing or do not fit."""
         if self.saved and self.ready:
             return
         if "spec" not in self.about:
@@ -83,18 +83,18 @@ class Frozen(nn.Module):
         self.ready = True
 
     def _load_from_state_dict(self, *args, **more) -> None:
-        """As every module, and a teacher whose weights were loaded counts as read."""
+        """Load as any module does, and note whether the loaded teacher has weights."""
         super()._load_from_state_dict(*args, **more)
         self.ready = bool(self.read)
 
     def begin_again(self) -> None:
-        """Nothing: it follows nobody."""
+        """Do nothing, because a frozen teacher does not follow the student."""
 
 
 def described(teacher: str) -> dict:
-    """What a name or a path says of a teacher: {"name"} of another library's, or {"spec", "weights", "header"} of one of ours.
+    """The description of a teacher from its name or path: {"name"} for other libraries, {"spec", "weights", "header"} for minimim's own.
 
-    Raises UserError for one that is not there, and for a checkpoint that no method can be made from.
+    Raises UserError for a teacher that does not exist, and for a checkpoint without the spec of a method.
     """
     kind, _, name = teacher.partition(":")
     if kind in KINDS and name:
@@ -113,12 +113,12 @@ def described(teacher: str) -> dict:
 
 
 def place(teacher: str):
-    """Where a teacher lies: a bundled checkpoint by its name, anything else by its path."""
+    """The path of a teacher: that of a bundled checkpoint by its name, else the given path."""
     return checkpoint.bundled(teacher) if teacher in checkpoint.CHECKPOINTS else teacher
 
 
 def in_words(method, header: dict) -> str:
-    """What a method of ours has seen in its training, as far as its checkpoint tells."""
+    """The training of a method of minimim, in words, as far as its checkpoint states it."""
     spec, count = method.spec, header.get("images")
     images = f"{count:,} images" if count else "images"
     source = f" of {header['data_name']}" if header.get("data_name") else ""

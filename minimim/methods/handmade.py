@@ -1,4 +1,4 @@
-"""Recipes whose target is made by hand (survey, arXiv 2408.06687, §3.14): MaskFeat."""
+"""Recipes with handcrafted features as the target (survey, arXiv 2408.06687, §3.14): MaskFeat."""
 
 from minimim.config import TrainConfig
 from minimim.data.views import RandomViews
@@ -15,15 +15,16 @@ from minimim.targets.handmade import HOG
 def maskfeat(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.4, bins: int = 9, cells: int | None = None,
              crop_scale: tuple[float, float] = (0.5, 1.0)) -> Method:  # fmt: skip
     """MaskFeat (Wei et al., arXiv 2112.09133): predict histograms of oriented gradients of the hidden patches, from a block-masked
-    image. No teacher and no tokenizer: edges, with brightness and contrast taken out.
+    image. No teacher and no tokenizer: the target describes edges, independent of brightness and contrast.
 
-    bins, cells: of the histograms, as `HOG` explains: directions, and cells along the side of a patch, by default the paper's 2, or 1
-    in patches of less than 8 pixels.
-    The official head is a LayerNorm and a linear map on an encoder without its last norm; here that norm is the encoder's own, which
-    is the same arithmetic. The clip of 0.02 is far below usual gradients, so every step is as long as its learning rate says.
-    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions; the
-    head starts by Xavier's rule, which is larger than the official 0.02, so the first steps unlearn it; bilinear crops. On smooth
-    pictures such as `scenes` most gradients are faint, and it stays long at the mean histogram before it learns more.
+    bins, cells: number of directions of a histogram, and of cells along the side of a patch, see `HOG`; by default the paper's 9 and 2,
+    and one cell in patches of less than 8 pixels.
+    The official head is a LayerNorm and a linear map on an encoder without its last norm; here that norm is a part of the encoder, which
+    computes the same. The clip of 0.02 is far below the usual norm of the gradient, so gradients are in effect normalised at each step.
+    Differs: every image hides the same number of patches, where the official masks may fall short; fixed sine-cosine positions, where
+    the paper's are learnt; the head is initialised by Xavier's rule, with larger weights than the official standard deviation of 0.02;
+    bilinear, not bicubic crops. On smooth images such as `scenes` most gradients are small, and for a long time the method predicts
+    little more than the mean histogram.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token")
     patches = encoder.home_grid[0] * encoder.home_grid[1]

@@ -19,14 +19,14 @@ from minimim.targets import HiddenLatents
 def latent_mim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.895, temperature: float = 0.2,
                similarity: float = 0.1, decoder_dim: int | None = None, decoder_depth: int = 3, decoder_heads: int | None = None,
                momentum: tuple[float, float] = (0.99, 1.0), crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """Latent MIM (Wei et al., arXiv 2407.15837): from a tenth of the patches, predict the latents of the others, which a teacher makes
-    from those others alone, so well that each place is found among all of its image.
+    """Latent MIM (Wei et al., arXiv 2407.15837): from a tenth of the patches, predict the latents of the hidden ones, which a teacher
+    computes from the hidden patches alone; a contrastive loss identifies each place among the hidden places of its image.
 
-    mask_ratio: of 196 patches the default shows 20, as in the paper. similarity: the weight of two terms that keep the mean cosine of
-    an image's predictions, and of what the student says of the visible patches, near a goal that falls from 0.75 to 0.25.
-    What is compared is made by a head on the encoder, averaged for the teacher too; features are read before it.
-    Differs: patches stand side by side, where the paper cuts each at random from a cell a quarter wider, so that neighbours share no
-    edge; no CLS among the queries; the learning rate ends at 0, not at a quarter of its height.
+    mask_ratio: of 196 patches the default leaves 20 visible, as in the paper. similarity: the weight of two terms that keep the mean
+    cosine between an image's predictions, and between the student's outputs for the visible patches, near a goal that falls from 0.75 to
+    0.25. The loss compares the outputs of a head on the encoder, of which the teacher has an average, too; features are taken before it.
+    Differs: patches are adjacent, where the paper cuts each at a random place from a cell a quarter wider, so that neighbouring patches
+    rarely touch; no CLS among the queries; the learning rate ends at 0, where the official code starts and ends at a quarter of its peak.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     head = TokenHead(encoder.dim, hidden_dim=4096 if encoder.dim >= 384 else 4 * encoder.dim)

@@ -1,4 +1,4 @@
-"""Recipes whose contribution is a mask that is learnt (survey, arXiv 2408.06687, §3.1): ADIOS."""
+"""Recipes whose contribution is a learnt mask (survey, arXiv 2408.06687, §3.1): ADIOS."""
 
 from functools import partial
 
@@ -17,16 +17,17 @@ from minimim.methods.registry import recipe
 def adios(image_size, patch_size, size, *, channels: int = 3, masks: int = 4, alpha: float = 0.391, masker_lr: float = 1.0,
           masker_width: int | None = None, batch_norm: bool = True, temperature: float = 0.2,
           crop_scale: tuple[float, float] = (0.08, 1.0)) -> Method:  # fmt: skip
-    """ADIOS (Shi et al., arXiv 2201.13100): a U-Net learns to hide from one view what makes it hard to find the other, whole view among
-    all of the batch; several soft masks share out the image, and the encoder learns to find it all the same (SimCLR's loss).
+    """ADIOS (Shi et al., arXiv 2201.13100): SimCLR between a whole view and masked views of an image; the encoder minimises the loss, and
+    a U-Net, which produces several soft masks that sum to one at each pixel, maximises it.
 
-    masks: how many. alpha: weight of the penalty on masks that hide nothing or everything; the paper sweeps it, and this is its number for
-    a ViT-Ti of 96-pixel images. masker_lr: the U-Net's learning rate, in parts of the encoder's. masker_width: its features, by default
-    16 up to 32 pixels and 32 above (the paper's 128 at 224 must be asked for). batch_norm: on the projector's hidden layer.
-    As there the losses of all masks are summed, so that their number weighs them against the penalty.
-    Differs: both players learn in one backward, the U-Net by reversed gradient, where the paper takes a step of the encoder and then one
-    of the U-Net on the same images; AdamW, clipped, in place of LARS, hence other rates and decay; the whole view is encoded once;
-    SimCLR's batch norm stays in the projector, where ADIOS has none: without it a small encoder begins to learn half as fast.
+    masks: how many. alpha: weight of the penalty on masks that hide nothing or everything; the paper tunes it, and the default is its value
+    for a ViT-Ti on 96-pixel images. masker_lr: the U-Net's learning rate relative to the encoder's. masker_width: features of its finest
+    map, by default 16 for images of up to 32 pixels and 32 above (set it for the paper's 128 at 224). batch_norm: whether the projector's
+    hidden layer has one. As in the paper the losses of all masks are summed.
+    Differs: one backward pass trains both networks, the U-Net by a reversed gradient, where the paper alternates steps of the encoder and
+    of the U-Net on the same images; AdamW with gradient clipping instead of LARS, hence another learning rate and weight decay; the
+    whole view is encoded once; the projector has SimCLR's batch norm, where ADIOS has none: without it a small encoder learns half as
+    fast at the beginning.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     hidden, out = (2048, 128) if encoder.dim >= 384 else (512, 64)

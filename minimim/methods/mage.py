@@ -1,4 +1,4 @@
-"""MAGE, which recognises and makes pictures with the same weights (survey, arXiv 2408.06687, §3.12), and how it makes them."""
+"""MAGE, which learns features and generates images with the same weights (survey, arXiv 2408.06687, §3.12), and its sampling."""
 
 import math
 from functools import partial
@@ -26,17 +26,18 @@ from minimim.targets.vq import VQTokens
 def mage(image_size, patch_size, size, *, channels: int = 3, codebook: int | None = None, mask_ratio: float = 0.55,
          mask_spread: float = 0.25, dropped: float = 0.5, smoothing: float = 0.1, decoder_depth: int | None = None,
          decoder_heads: int | None = None, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """MAGE (Li et al., arXiv 2211.09117): read some of an image's tokens, predict the others, at a ratio that changes from batch to
-    batch up to nothing visible: then `sample` makes pictures out of nothing.
+    """MAGE (Li et al., arXiv 2211.09117): predict the hidden tokens of an image from the visible ones, with a mask ratio that varies from
+    batch to batch up to 1, so that `sample` can generate images.
 
-    codebook: tokens that there are, by default 1024 as in the paper for small and above, 512 below. mask_ratio, mask_spread: of the
-    normal that a batch's ratio is drawn from, between `dropped`, the part that is never fed, and 1. smoothing: of the labels.
-    Differs: the tokenizer is small and fitted on the images of the run, in place of a VQGAN that has seen ImageNet; no dropout, where
-    the paper has 0.1 everywhere; the ratio is one for all processes, not one for each; the table of tokens has no rows for class
-    labels; sizes of the decoder for micro, tiny and small are ours. Without the contrastive term of MAGE-C.
+    codebook: the number of tokens, by default 1024, as in the paper, for small and above, 512 below. mask_ratio, mask_spread: mean and
+    standard deviation of the normal distribution from which the ratio of a batch is drawn, truncated to [dropped, 1]. dropped: the
+    fraction of the patches that the encoder never reads. smoothing: label smoothing of the cross-entropy.
+    Differs: the tokenizer is small and fitted on the images of the run, instead of a VQGAN trained on ImageNet; no dropout, where
+    the paper has 0.1 everywhere; the ratio is the same in all processes; the token embedding has no rows for class labels; the decoder's
+    sizes for micro, tiny and small are ours. The contrastive term of MAGE-C is not included.
     """
     if not 0 <= smoothing < 1:
-        raise UserError(f"smoothing is the part of each label that is shared out among all tokens, from 0 to below 1, not {smoothing}")
+        raise UserError(f"smoothing is the fraction of each label that is distributed over all tokens, from 0 to below 1, not {smoothing}")
     codebook = codebook or (1024 if size_of(size)[0] >= 384 else 512)
     tokenizer = VQTokens(image_size, patch_size, codebook, channels=channels)
     encoder = TokenViT(image_size, patch_size, size, tokenizer, channels=channels)
@@ -54,12 +55,12 @@ def mage(image_size, patch_size, size, *, channels: int = 3, codebook: int | Non
 
 @torch.no_grad()
 def sample(method: Method, n: int, steps: int = 20, generator=None, *, temperature: float = 6.0) -> Tensor:
-    """Make n pictures with a trained MAGE: uint8 (n, C, H, W), of the size that it was built for.
+    """Generate n images with a trained MAGE: uint8 (n, C, H, W), of the size that it was built for (arXiv 2211.09117).
 
-    Begin with every token hidden. In each step draw all hidden tokens, keep those that the method is surest of, and hide the others
-    again; how many stay hidden falls along a cosine. temperature: how much chance there is in who is sure, at the beginning; at the
-    end there is none. The generator is one of the method's device.
-    Raises UserError for a method without tokens, and for fewer than one picture or step.
+    At first all tokens are hidden. Each step draws all hidden tokens, keeps those with the highest probability, and hides the others
+    again; the number of hidden tokens falls along a cosine. temperature: factor of the Gumbel noise that is added to the
+    log-probabilities when tokens are chosen to be kept; it falls linearly to 0. generator: on the method's device.
+    Raises UserError for a method without tokens, and for fewer than one image or step.
     """
     encoder = method.encoder
     if not isinstance(encoder, TokenViT):
@@ -72,13 +73,13 @@ def sample(method: Method, n: int, steps: int = 20, generator=None, *, temperatu
     ids = torch.zeros(n, patches, dtype=torch.long, device=device)  # (n, N)
     hidden = torch.ones(n, patches, dtype=torch.bool, device=device)
     for step in range(1, steps + 1):
-        mask = Mask(hidden, dropped=torch.zeros_like(hidden), visible=patches)  # everything is fed, mask tokens too
+        mask = Mask(hidden, dropped=torch.zeros_like(hidden), visible=patches)  # nothing is dropped: the encoder reads mask tokens, too
         scores = method.decoder(encoder.encode_ids(ids, mask, grid), mask)["patch"].float().log_softmax(dim=-1)  # (n, N, K)
         drawn = (scores + gumbel(scores.shape, generator, device)).argmax(dim=-1)  # (n, N)
         ids = torch.where(hidden, drawn, ids)
         sure = scores.gather(-1, ids.unsqueeze(-1)).squeeze(-1)  # (n, N)
         sure = sure + temperature * (1 - step / steps) * gumbel(sure.shape, generator, device)
-        sure = torch.where(hidden, sure, torch.inf)  # what was kept stays
+        sure = torch.where(hidden, sure, torch.inf)  # tokens that were kept stay
         left = math.floor(patches * math.cos(math.pi / 2 * step / steps)) if step < steps else 0
         hidden = sure.argsort(dim=1).argsort(dim=1) < left
     method.train(training)
@@ -86,5 +87,5 @@ def sample(method: Method, n: int, steps: int = 20, generator=None, *, temperatu
 
 
 def gumbel(shape, generator, device) -> Tensor:
-    """Gumbel noise: added to log-probabilities, the largest sum is a draw from them."""
+    """Gumbel noise of a shape: the largest sum of log-probabilities and this noise is a draw from the distribution."""
     return -(-uniform(*shape, generator=generator, device=device).clamp(1e-20, 1 - 1e-7).log()).log()

@@ -20,13 +20,16 @@ from minimim.targets import HeadAnswers, Pixels, SeveralTargets
 def cmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.65, unit: int | None = None,
          contrast: float = 1.0, temperature: float = 0.07, momentum: tuple[float, float] = (0.996, 0.996),
          crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
-    """CMAE (Huang et al., arXiv 2207.13532): an MAE that also finds its image again among all others of the batch, in a view that is
-    shifted by some pixels and in other colours; what it finds is what a slow average of the encoder says of the whole view.
+    """CMAE (Huang et al., arXiv 2207.13532): an MAE with a contrastive loss, which identifies the image among all images of the batch by
+    the teacher's features of a second view, shifted by a few pixels and in other colours; the teacher, a moving average of the encoder,
+    sees that view whole.
 
-    Hidden places are filled in by a decoder of features before the mean of all places is compared. unit: patches along the side of
-    what is hidden as one; by default 32 pixels of 224, in proportion. contrast: the weight of the comparison, which is multiplied by
-    2 · temperature as in the official code. The teacher's patches are averaged without the last norm, and it normalises by its own batch.
-    Differs: hue is turned, not shifted; bilinear crops; projectors grow with the encoder, 1536 to 256 beside base as in the paper.
+    A feature decoder fills in hidden places before the mean of all places is compared. unit: side, in patches, of the squares that are
+    hidden together; by default the equivalent of 32 pixels in an image of 224. contrast: the weight of the contrastive loss, which is
+    also multiplied by 2 · temperature, as in the official code. The teacher's patches are averaged without the last norm, and its batch
+    norms use the statistics of its own batch.
+    Differs: the hue is changed by a rotation about the grey axis; bilinear, not bicubic crops; the projectors' widths depend on the
+    encoder's: 1536 and 256 for base, as in the paper.
     """
     base = mae_parts(image_size, patch_size, size, channels=channels, crop_scale=crop_scale, flip=flip)
     encoder, grid = base["encoder"], base["encoder"].home_grid
@@ -51,12 +54,13 @@ def cmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float =
 @recipe(section="3.15", paper="2210.08344")
 def umae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, spread: float = 0.01,
          crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """U-MAE (Zhang et al., arXiv 2210.08344): an MAE with one term more, which keeps the CLS tokens of different images apart.
+    """U-MAE (Zhang et al., arXiv 2210.08344): an MAE with an additional term that keeps the CLS tokens of different images apart.
 
-    The term is the mean squared cosine of all pairs in the batch, an image with itself too: at least max(1/B, 1/D), so that in a
-    small batch it moves little above its floor. CLS is that of the masked image. spread: the weight of the term.
+    The term is the mean squared cosine of all pairs of images in the batch, each with itself included. It is at least max(1/B, 1/D), so
+    in a small batch it cannot fall far. CLS is that of the masked image. spread: the weight of the term.
     Differs: CLS goes through the encoder's last LayerNorm once, in the official code twice; the gradient is that of the whole batch,
-    the official code's is divided by the number of its GPUs, so that its 0.01 on eight is 0.00125 here; bilinear crops.
+    whereas the official code divides it by the number of GPUs, so that its weight of 0.01 on eight GPUs corresponds to 0.00125 here;
+    bilinear, not bicubic crops.
     """
     parts = mae_parts(image_size, patch_size, size, channels=channels, mask_ratio=mask_ratio, crop_scale=crop_scale)
     terms = [Term("patch", l2), Term("latent_cls", uniformity, spread, pair=None, name="uniformity")]

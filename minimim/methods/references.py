@@ -1,4 +1,4 @@
-"""References that are no masked image modeling: the purely contrastive SimCLR, on the same encoders."""
+"""References that are not masked image modeling: SimCLR, a purely contrastive method, on the same encoders."""
 
 from functools import partial
 
@@ -16,12 +16,13 @@ from minimim.methods.registry import recipe
 @recipe(section="beyond", paper="2002.05709")
 def simclr(image_size, patch_size, size, *, channels: int = 3, temperature: float = 0.1, jitter: float = 1.0, grey: float = 0.2,
            blur: float = 0.5, crop_scale: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
-    """SimCLR (Chen et al., arXiv 2002.05709): nothing is hidden; two views of an image find each other among all views of the batch.
+    """SimCLR (Chen et al., arXiv 2002.05709): nothing is hidden; two views of an image have to identify each other among all views of the
+    batch.
 
-    jitter: how strong, in parts of brightness, contrast and saturation 0.4 and hue 0.1. grey, blur: of how many views it is done.
-    The ViT's form of it and its numbers are those of SLIP's code (arXiv 2112.12750): a projector of three layers on CLS, batch norm on
-    the hidden ones. Differs: batch norm takes each view by itself, as there, and all processes; sine-cosine positions; hue is turned,
-    not shifted; projectors of sizes below small are ours.
+    jitter: its strength, where 1 means 0.4 for brightness, contrast and saturation and 0.1 for hue. grey, blur: the probability of each
+    for a view. The version for a ViT and its numbers are from SLIP's code (arXiv 2112.12750): a projector of three layers on CLS, with
+    batch norm in the hidden ones, over one view at a time and over all processes.
+    Differs: fixed sine-cosine positions; the hue is changed by a rotation about the grey axis; projectors for sizes below small are ours.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     hidden, out = (4096, 256) if encoder.dim >= 384 else (512, 64)

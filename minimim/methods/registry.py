@@ -1,4 +1,4 @@
-"""Methods by name: each a recipe that a decorator enters here, with its place in the survey's tree and its paper."""
+"""Methods by name: a decorator registers each recipe, with its section in the survey's taxonomy and its paper."""
 
 import inspect
 import types
@@ -29,11 +29,11 @@ SECTIONS = {  # of the survey, arXiv 2408.06687v3
 
 
 def recipe(*, section: str, paper: str):
-    """Enter a function (image_size, patch_size, size, *, options…) → Method under its name, in RECIPES.
+    """Register a function (image_size, patch_size, size, *, options…) → Method under its name, in RECIPES.
 
-    section: of the survey, a key of SECTIONS. paper: its arXiv id, or where it was published. The keyword-only parameters are
-    what the method can be told; their annotations say of what kind, a number, a pair, a switch, text or a choice. Raises UserError
-    for another section, and for an option without annotation.
+    section: of the survey, a key of SECTIONS. paper: its arXiv id, or where it was published. The keyword-only parameters are the
+    method's options; their annotations give the type: a number, a pair, a bool, text or a choice (Literal). Raises UserError for an
+    unknown section, and for an option without annotation or default.
     """
     if section not in SECTIONS:
         raise unknown("section of the survey", section, SECTIONS)
@@ -50,38 +50,38 @@ def recipe(*, section: str, paper: str):
 
 
 def names() -> list[str]:
-    """The methods that `create` knows, in the order of the survey's sections, and in each as their papers came."""
+    """The methods that `create` knows, in the order of the survey's sections, and within a section by their paper's arXiv id."""
     return sorted(RECIPES, key=lambda name: ([*SECTIONS].index(RECIPES[name].section), RECIPES[name].paper))
 
 
 def options(name: str) -> dict:
-    """What a method's recipe can be told besides image_size, patch_size and size, with the defaults."""
+    """The options of a method besides image_size, patch_size and size: {option: default}. Raises UserError for an unknown method."""
     return {option: parameter.default for option, parameter in told(name).items()}
 
 
 def kinds(name: str) -> dict:
-    """Of what kind each of these options is: {option: annotation}."""
+    """The types of these options: {option: annotation}. Raises UserError for an unknown method."""
     return {option: parameter.annotation for option, parameter in told(name).items()}
 
 
 def told(name: str) -> dict[str, inspect.Parameter]:
-    """The keyword-only parameters of a recipe. Raises UserError for a method that is not there."""
+    """The keyword-only parameters of a recipe. Raises UserError for an unknown method."""
     if name not in RECIPES:
         raise unknown("method", name, RECIPES)
     return parameters(RECIPES[name])
 
 
 def parameters(build: Callable) -> dict[str, inspect.Parameter]:
-    """The keyword-only parameters of a function; annotations that were put off (`from __future__ import annotations`) as what they say."""
+    """The keyword-only parameters of a function; postponed annotations (`from __future__ import annotations`) are evaluated."""
     return {p.name: p for p in inspect.signature(build, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int = 4, size: str = "micro", **more) -> Method:
     """Build a method by name, with fresh weights.
 
-    image_size: (H, W) or one side, in pixels. size: micro, tiny, small, base, large or huge. more: see `options(name)`.
-    Raises UserError for a name, a size or an option that is not there, for a value of another kind than the option's, and for
-    sizes that do not fit together.
+    image_size: (H, W) or one side, in pixels; patch_size: in pixels. size: micro, tiny, small, base, large or huge. more: see
+    `options(name)`. Raises UserError for an unknown name, size or option, for a value of the wrong type, and for sizes that do not fit
+    together.
     """
     known, defaults = kinds(name), options(name)
     for option, value in more.items():
@@ -94,15 +94,15 @@ def create(name: str, *, image_size: int | tuple[int, int] = 32, patch_size: int
         check_kind("image_size", side, int, 32)
     check_kind("patch_size", patch_size, int, 4)
     method = RECIPES[name](image_size, patch_size, size, **more)
-    resolved = getattr(method.teacher, "resolved", {})  # a frozen teacher is saved as what it is, not as where it lay
+    resolved = getattr(method.teacher, "resolved", {})  # a frozen teacher is saved as its description, not as a path
     method.spec = {"name": name, "image_size": image_size, "patch_size": patch_size, "size": size, **more, **resolved}
     method.encoder.spec = method.spec
     return method
 
 
 def anew(method: Method, seed: int = 0) -> Method:
-    """The same method with other weights, drawn from a seed, where the method is: the floor under what it has learnt. Parts that are
-    fitted before training, such as a tokenizer, stay as the method has them."""
+    """The same method with new random weights from a seed, on the same device: a baseline for what the method has learnt. Parts that are
+    fitted before training, such as a tokenizer, are copied from the method."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = create(**method.spec)
@@ -112,15 +112,15 @@ def anew(method: Method, seed: int = 0) -> Method:
 
 
 def alternatives(kind) -> tuple:
-    """The kinds that an annotation allows: int | None → (int, NoneType)."""
+    """The types that an annotation allows: int | None → (int, NoneType)."""
     return typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
 
 
 def check_kind(name: str, value, kind, default) -> None:
-    """Raise UserError for a value that is not of an option's kind: another number of numbers, no whole number, another choice."""
+    """Raise UserError for a value that does not have an option's type: a wrong number of numbers, not a whole number, an unknown choice."""
     allowed = alternatives(kind)
     if value is None:
-        return  # left to the recipe
+        return  # the recipe chooses
     pairs = [one for one in allowed if typing.get_origin(one) is tuple]
     choices = next((typing.get_args(one) for one in allowed if typing.get_origin(one) is typing.Literal), None)
     if isinstance(value, list | tuple):
@@ -147,5 +147,5 @@ def check_kind(name: str, value, kind, default) -> None:
 
 
 def words(default) -> str:
-    """A default as it would be typed."""
+    """A default value as it would be typed on the command line."""
     return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)

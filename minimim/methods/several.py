@@ -26,12 +26,13 @@ from minimim.targets.modalities import Classes, Depth, Words
 @recipe(section="3.8", paper="2205.14540")
 def supmae(image_size, patch_size, size, *, channels: int = 3, classes: int = 10, mask_ratio: float = 0.75,
            class_weight: float = 0.01, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """SupMAE (Liang et al., arXiv 2205.14540): an MAE whose decoder is one block, and beside it a head that names the class from
-    the mean of the visible patches.
+    """SupMAE (Liang et al., arXiv 2205.14540): an MAE with a decoder of one block, and a head that classifies the image from the mean of
+    the visible patches.
 
-    It learns from labels: a probe of its features is not a self-supervised one, and must not stand beside others without a word.
-    classes: how many there are. class_weight: of the cross-entropy, whose scores are divided by 10 first.
-    Differs: the head's batch norm takes the statistics of all processes, the official code's those of each alone; bilinear crops.
+    It is trained with labels, so a probe of its features is not a self-supervised result: say so wherever it is compared with others.
+    classes: how many. class_weight: of the cross-entropy, whose scores are divided by a temperature of 10.
+    Differs: the head's batch norm uses the images of all processes, in the official code those of each process; bilinear, not bicubic
+    crops.
     """
     parts = mae_parts(image_size, patch_size, size, channels=channels, mask_ratio=mask_ratio, decoder_depth=1, crop_scale=crop_scale)
     loss = partial(cross_entropy, temperature=10.0)
@@ -47,14 +48,16 @@ def supmae(image_size, patch_size, size, *, channels: int = 3, classes: int = 10
 @recipe(section="3.8", paper="CVPR 2023")
 def maegan(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, fool_weight: float = 0.1,
            judge_weight: float = 0.1, judge_rate: float = 1.0, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """MAE-GAN (Fei et al., "Masked Auto-Encoders Meet Generative Adversarial Networks and Beyond", CVPR 2023): an MAE paints what is
-    hidden, and its own encoder, with a linear judge on top, says of each patch of the whole picture whether it was painted.
+    """MAE-GAN (Fei et al., "Masked Auto-Encoders Meet Generative Adversarial Networks and Beyond", CVPR 2023): an MAE predicts the hidden
+    patches, and a discriminator, its own encoder with a linear map on top, decides for each patch of the whole image whether it was
+    predicted or is real.
 
-    fool_weight: of the painter's wish to pass; judge_weight: of what judge and encoder learn; judge_rate: times the learning rate.
-    Differs: no code was published, and its weights are not known. Here they are fixed numbers, where ports weigh the painter's wish
-    by the ratio of two gradients; the painter's step leaves the shared encoder alone as a judge, for in the ports it teaches
-    it to take the real for painted; targets are pixels that were not normalised patch by patch, so that painted ones can stand among
-    real ones; both players learn in one backward.
+    fool_weight: of the generator's adversarial loss; judge_weight: of the discriminator's loss; judge_rate: learning rate of the linear
+    map, relative to the method's.
+    Differs: no official code was published, so the paper's weights of the losses are not known. Here they are constants, whereas
+    third-party implementations weight the adversarial loss by the ratio of two gradient norms. The adversarial loss does not train the
+    shared encoder as a discriminator, because in those implementations it also pushes real patches towards "predicted". Targets are
+    pixels that are not normalised patch by patch, so that predicted patches fit among real ones. One backward pass trains both.
     """
     more = {"channels": channels, "mask_ratio": mask_ratio, "normalize_target": False, "crop_scale": crop_scale}
     parts = mae_parts(image_size, patch_size, size, **more)
@@ -63,23 +66,25 @@ def maegan(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float
     return Method(**parts | {"terms": terms, "defaults": TrainConfig(lr=1.5e-4)})
 
 
-OUTPUTS = {"micro": (64, 1, 4), "tiny": (96, 2, 3)}  # dim, depth and heads of each of MultiMAE's decoders; (256, 2, 8) beside the others
+OUTPUTS = {"micro": (64, 1, 4), "tiny": (96, 2, 3)}  # dim, depth and heads of each of MultiMAE's decoders; (256, 2, 8) for the others
 
 
 @recipe(section="3.10", paper="2204.01678")
 def multimae(image_size, patch_size, size, *, channels: int = 3, modalities: Literal["scenes", "caption"] = "scenes", classes: int = 10,
              mask_ratio: float | None = None, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
-    """MultiMAE (Bachmann et al., arXiv 2204.01678): image, depth and segmentation in one row, a sixth of it seen, shared out among them
-    at random; each is predicted by a decoder of its own that looks at all that was seen.
+    """MultiMAE (Bachmann et al., arXiv 2204.01678): image, depth and segmentation as one sequence, of which a sixth is visible, divided
+    among them at random; each modality has a decoder of its own that attends to all visible tokens.
 
-    modalities: "scenes" is that. "caption" is the image with its caption as in M3AE (Geng et al., arXiv 2205.14204): three quarters of
-    each are hidden, and one decoder over both predicts pixels and words; no view is mirrored, for captions say left and right.
-    Segmentation and captions of scenes name the classes of things, and are true, not another network's guess as in the paper: a probe of
-    its features is not a self-supervised one, and must not stand beside others without a word.
-    classes: of segmentation, beside the background. mask_ratio: of the row, or of each of both; by default 5/6 and 0.75.
-    Differs: one CLS token at the front, and a LayerNorm at the encoder's end; of MultiMAE's two losses on pixels, the one on
-    normalised patches alone; depth keeps its scale; the mean over all scored patches of the batch, not of each image's mean; norms
-    and biases are not decayed. Of M3AE: masks of each sample's own; a place without a word is a token like others, and is not scored.
+    modalities: "scenes" for these three. "caption" for the image with its caption, as in M3AE (Geng et al., arXiv 2205.14204): three
+    quarters of each are hidden, and one decoder predicts pixels and words; views are not mirrored, because captions say left and right.
+    The segmentation and captions of scenes state the true classes of objects, whereas the paper's are predicted by another network. So a
+    probe of its features is not a self-supervised result: say so wherever it is compared with others.
+    classes: of the segmentation, without the background. mask_ratio: of the whole sequence, by default 5/6; for "caption" of each
+    modality, by default 0.75.
+    Differs: one CLS token, before the patches, and a LayerNorm at the encoder's end; of MultiMAE's two losses on pixels, only the one on
+    normalised patches; depth is not standardised for each image; the loss is the mean over all scored patches of the batch, not of each
+    image's mean; norms and biases have no weight decay. From M3AE: masks are drawn for each sample; a place without a word is a token
+    like others, and is not scored.
     """
     views = RandomViews(image_size, scale=crop_scale, flip=modalities == "scenes")
     defaults = TrainConfig(lr=1e-4 if modalities == "scenes" else 1.5e-4, warmup=0.025 if modalities == "scenes" else 0.05)
@@ -88,7 +93,7 @@ def multimae(image_size, patch_size, size, *, channels: int = 3, modalities: Lit
 
 
 def scene_parts(image_size, patch_size, size, channels, classes, mask_ratio) -> dict:
-    """What MultiMAE makes of image, segmentation and depth."""
+    """The parts of a MultiMAE of image, segmentation and depth, as arguments for Method."""
     streams = ("image", "segmentation", "depth")
     encoder = ModalityViT(image_size, patch_size, size, streams=streams, channels=channels, classes=classes)
     maps = Classes(patch_size, classes)
@@ -107,8 +112,8 @@ def scene_parts(image_size, patch_size, size, channels, classes, mask_ratio) -> 
 
 
 def caption_parts(image_size, patch_size, size, channels, classes, mask_ratio) -> dict:
-    """What M3AE makes of image and caption."""
-    streams, words = ("image", "caption"), len(VOCABULARY) + 2  # no word, and a word of no scene
+    """The parts of an M3AE of image and caption, as arguments for Method."""
+    streams, words = ("image", "caption"), len(VOCABULARY) + 2  # and one id each for no word and for an unknown word
     encoder = ModalityViT(image_size, patch_size, size, streams=streams, channels=channels, words=words, length=LENGTH)
     widths = {"image": patch_size**2 * channels, "caption": words}
     return {

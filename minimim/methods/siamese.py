@@ -19,14 +19,16 @@ from minimim.targets import HeadAnswers
 def siameseim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, spread: float = 0.02,
               decoder_depth: int | None = None, momentum: tuple[float, float] = (0.995, 1.0),
               crop_scale: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
-    """SiameseIM (Tao et al., arXiv 2206.01204): from the visible patches of one view, predict what a slow average of the encoder says
-    of every patch of another view, told only where its crop lies; the views differ in place, size, mirroring and colours.
+    """SiameseIM (Tao et al., arXiv 2206.01204): from the visible patches of one view, predict the teacher's features of every patch of
+    another view, given only the position of its crop; the teacher is a moving average of the encoder, and the views differ in position,
+    size, mirroring and colours.
 
-    spread: the weight of what keeps answers apart, the second moment of all targets. decoder_depth: blocks of the predictor, by
-    default 4 as in the paper, 2 beside micro. Projector and predictor normalise by the batch, the teacher by its own.
-    Differs: the encoder's last norm stays, the official one has none; its patch embedding learns, the official one is frozen as it was
-    drawn; projector and predictor have the heads of the encoder; the projector's averages move after the step, not before the
-    next; hue is turned, not shifted.
+    spread: the weight of the loss's second part, which pushes predictions away from the mean direction of all targets. decoder_depth:
+    blocks of the predictor, by default 4, as in the paper, and 2 for micro. Projector and predictor have batch norm, which in the teacher
+    uses the statistics of its own batch.
+    Differs: the encoder has a last norm, the official one has none; its patch embedding is trained, the official one stays at its random
+    initialisation; projector and predictor have as many heads as the encoder; the teacher is updated after each step, not before the next
+    one; the hue is changed by a rotation about the grey axis.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     depth = decoder_depth or (2 if size == "micro" else 4)

@@ -1,4 +1,4 @@
-"""The running sums of a step: each term's errors over views, masks and questions, and how many places were scored."""
+"""The sums of a step: the errors of each term over views, masks and questions, and the number of places that were scored."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ from minimim.processes import summed, world
 
 
 class Sums:
-    """What the terms make of a step. terms: a list of Term. counts: how many places each term scores, where that is known from the
-    whole batch of which these images are a part (`Method.count_scored`); by default they are counted here.
+    """The errors of one step, summed for each term.
 
-    Errors are taken in fp32 at least, whatever the precision of the encoder.
+    terms: a list of Term. counts: how many places each term scores in the whole batch, if these images are a part of one
+    (`Method.count_scored`); by default they are counted here. Errors are computed in fp32 at least, for every precision of the encoder.
     """
 
     def __init__(self, terms: list[Term], counts: Tensor | None = None):
@@ -27,7 +27,7 @@ class Sums:
 
     def compare(self, answers: Streams, targets: dict[int, Streams], same: int | None, mask: Mask, question: Tensor) -> None:
         """Add the errors of one answer, each term against its target of the same or of every other view, or against none."""
-        made = {}  # (stream, view) → the errors that its term has just made, for terms that are `against` them
+        made = {}  # (stream, view) → the errors that its term has just computed, for terms that are `against` them
         for index, term in enumerate(self.terms):
             answer = stream_of(answers, term)
             if term.pair == "views":
@@ -41,7 +41,10 @@ class Sums:
                         made[term.stream, view] = self.add(index, answer, target, mask, question).detach()
 
     def compare_views(self) -> None:
-        """Add the errors of the terms that compare the answers for all student views with one another."""
+        """Add the errors of the terms that compare the predictions for all student views with each other.
+
+        Raises UserError if these differ in shape.
+        """
         for index, answers in self.views.items():
             if len({answer.shape for answer in answers}) > 1:
                 shapes = ", ".join(str(tuple(answer.shape)) for answer in answers)
@@ -49,7 +52,7 @@ class Sums:
             self.add(index, torch.stack(answers), None, None, None)
 
     def add(self, index: int, answer: Tensor, target: Tensor | None, mask: Mask | None, question: Tensor | None) -> Tensor:
-        """Add the errors of one comparison, and return them."""
+        """Add the errors of one comparison, (B, N) or (B,), and return them."""
         term = self.terms[index]
         with full_precision(answer.device.type):
             wide = torch.promote_types(answer.dtype, torch.float32)
@@ -64,13 +67,13 @@ class Sums:
         return errors
 
     def add_extra(self, name: str, value: Tensor | None) -> None:
-        """Keep what a part wants added to the loss: a masking's penalty, a part's own loss."""
+        """Add a scalar to the loss, if it is not None: a masking's penalty, or a part's own loss."""
         if value is not None:
             self.extras.setdefault(name, []).append(value)
 
     def total(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss, and each part of it by name. Errors are divided by the scored count of all processes: then the mean
-        of their gradients, which DDP takes, is the gradient of the whole batch. Raises UserError for a term that met nothing."""
+        """The loss, and each term of it by name. Errors are divided by the number of scored places of all processes, so that the mean
+        of their gradients, which DDP takes, is the gradient of the whole batch. Raises UserError for a term that compared nothing."""
         loss, metrics = sum(value for values in self.extras.values() for value in values), {}
         for index, term in enumerate(self.terms):
             if not self.counts[index]:
@@ -90,7 +93,7 @@ class Sums:
 
 
 def check_shapes(term: Term, answer: Tensor, target: Tensor) -> None:
-    """Raise UserError where torch would silently spread one of the two over the other, of as many dimensions."""
+    """Raise UserError if torch would silently broadcast one of the two over the other, although both have as many dimensions."""
     spread = any(a != t and 1 in (a, t) for a, t in zip(answer.shape, target.shape, strict=False))
     if answer.dim() == target.dim() and spread:
         shapes = f"an answer {tuple(answer.shape)} with a target {tuple(target.shape)}"
@@ -98,14 +101,14 @@ def check_shapes(term: Term, answer: Tensor, target: Tensor) -> None:
 
 
 def stream_of(answers: Streams, term: Term) -> Tensor:
-    """The answer that a term is about. Raises UserError where there is none of its name."""
+    """The prediction that a term uses. Raises UserError if there is no stream of its name."""
     if term.stream not in answers:
         raise UserError(f'a term is about the stream "{term.stream}", and the decoder answers {sorted(answers)}: rename one of the two')
     return answers[term.stream]
 
 
 def target_of(targets: Streams, term: Term) -> Tensor:
-    """The target that a term is about. Raises UserError where there is none of its name."""
+    """The target that a term uses. Raises UserError if there is no stream of its name."""
     if term.stream not in targets:
         raise UserError(f'a term is about the stream "{term.stream}", and the target gives {sorted(targets)}: rename one of the two')
     return targets[term.stream]

@@ -1,4 +1,4 @@
-"""Recipes whose contribution is the target: features of a teacher in place of pixels (survey, arXiv 2408.06687, §3.2)."""
+"""Recipes whose contribution is the target: features of a teacher instead of pixels (survey, arXiv 2408.06687, §3.2)."""
 
 from functools import partial
 
@@ -25,12 +25,12 @@ TEMPERATURE = 0.1  # of MSN's assignments
 def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, layers: int | None = None,
              beta: float = 2.0, momentum: tuple[float, float] = (0.999, 0.9998), crop_scale: tuple[float, float] = (0.2, 1.0),
              drop_path: float = 0.0) -> Method:  # fmt: skip
-    """data2vec for images (Baevski et al., arXiv 2202.03555): predict the mean of the teacher's last layers, from a
-    block-masked image, when the teacher sees all of it.
+    """data2vec for images (Baevski et al., arXiv 2202.03555): from a block-masked image, predict the mean of the teacher's last layers;
+    the teacher sees the whole image.
 
-    layers: how many of the teacher's last blocks are averaged, by default half of them.
-    Differs: fixed sine-cosine positions, no layer scale, no drop path by default (0.25 in the paper's base run); the layers come out of
-    the encoder's last norm before each is normed without weights; the momentum climbs along a cosine, not a line.
+    layers: how many of the teacher's last blocks are averaged, by default half of them. beta: of the smooth L1 loss.
+    Differs: fixed sine-cosine positions, no layer scale, no drop path by default (0.25 in the paper's base run); each layer goes through
+    the encoder's last norm before the LayerNorm without weights; the momentum increases along a cosine, not linearly.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels, hidden="token", drop_path=drop_path)
     if layers is not None and layers > encoder.depth:
@@ -51,16 +51,18 @@ def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
 def msn(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.15, prototypes: int | None = None,
         focal: int | None = None, me_max_weight: float = 1.0, sharpen: float = 0.25, momentum: tuple[float, float] = (0.996, 0.9992),
         crop_scale: tuple[float, float] = (0.3, 1.0), focal_scale: tuple[float, float] = (0.05, 0.3)) -> Method:  # fmt: skip
-    """Masked Siamese Networks (Assran et al., arXiv 2204.07141): CLS of a view with patches dropped, and of small focal views, is
-    assigned to prototypes as the teacher's CLS of another, whole view is, and all prototypes are to be used.
+    """Masked Siamese Networks (Assran et al., arXiv 2204.07141): the CLS tokens of a view with dropped patches, and of small focal views,
+    are trained to have the same prototype assignment as the teacher's CLS of another, whole view; another term favours the use of all
+    prototypes.
 
-    mask_ratio: of the one large view; focal views are not masked. prototypes: by default 1024 as in the paper for small and above, 64
-    below, as Sinkhorn shares a batch out among all of them, and more prototypes than images make every target flat; student and
-    teacher own them together. focal: how many, by default 10 as in the paper, 4 for sizes below small. The teacher's
-    assignment is sharpened and then shared out by Sinkhorn; me_max_weight: of the entropy of the mean over all of the student's views.
-    The teacher's batch norms take their own batch. Differs: places are dropped for each image by itself, not for the batch; each focal
-    view is a batch of its own for batch norm, not all ten together; momentum climbs along a cosine; prototypes decay with the rest;
-    the student is kept, where the paper keeps the teacher.
+    mask_ratio: of the one large view; focal views are not masked. prototypes: by default 1024, as in the paper, for small and above, 64
+    below, because Sinkhorn distributes a batch over all of them, and with more prototypes than images every target is nearly uniform;
+    student and teacher own them together. focal: how many views, by default 10, as in the paper, 4 for sizes below small. The teacher's
+    assignment is sharpened (sharpen) and then balanced by Sinkhorn; me_max_weight: weight of the term on the entropy of the mean
+    assignment over all of the student's views. The teacher's batch norms use the statistics of its own batch.
+    Differs: patches are dropped independently in each image, not the same ones in the whole batch; batch norm treats each focal view as
+    a batch of its own, not all ten together; the momentum increases along a cosine, not linearly; prototypes have weight decay and are
+    clipped; the student is kept, not the teacher.
     """
     encoder = ViT(image_size, patch_size, size, channels=channels)
     large = encoder.dim >= 384

@@ -1,4 +1,4 @@
-"""The teacher: a slow average of past students that sees the whole image, and never learns by gradient."""
+"""The teacher: a moving average of past students that sees the whole image and gets no gradient."""
 
 import copy
 import math
@@ -19,14 +19,15 @@ NORMS = (BatchNorm, nn.modules.batchnorm._BatchNorm)
 class Teacher(nn.Module):
     """An exponential moving average of an encoder and, where the target needs one, of its head.
 
-    momentum: (first, last); it climbs from one to the other along half a cosine over the run (BYOL, arXiv 2006.07733).
-    norm: "eval", and the running statistics of its batch norms are the students'; or "batch", and it normalises by the batch that
-    it sees, as MSN, CMAE, ConMIM and SiameseIM have it. share: modules that it and its students own together (MSN's prototypes).
+    encoder, decoder: the students. momentum: (first, last); it goes from first to last along half a cosine over the run (BYOL, arXiv
+    2006.07733). norm: "eval" if its batch norms use the running statistics of the student's, or "batch" if they use the statistics of
+    the teacher's own batch, as in MSN, CMAE, ConMIM and SiameseIM. share: modules that teacher and students own together (MSN's
+    prototypes).
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module | None = None, momentum=(0.996, 1.0), *, norm="eval", share=()):
         super().__init__()
-        self.students = [encoder, decoder]  # a plain list: the teacher does not own them
+        self.students = [encoder, decoder]  # in a plain list, so that the teacher does not own them
         shared = {id(part): part for module in share for part in [module, *module.parameters(), *module.buffers()]}
         self.encoder, self.decoder = copy.deepcopy(self.students, dict(shared))
         self.momentum, self.norm = tuple(momentum), norm
@@ -36,7 +37,7 @@ class Teacher(nn.Module):
         self.train(False)
 
     def train(self, mode: bool = True) -> "Teacher":
-        """A teacher is always in eval mode, but for batch norms that take their own batch."""
+        """Stay in eval mode, except for batch norms if norm="batch"."""
         super().train(False)
         if self.norm == "batch":
             for module in self.modules():
@@ -45,17 +46,17 @@ class Teacher(nn.Module):
         return self
 
     def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
-        """Each of its modules beside its student's."""
+        """Its encoder and decoder, each with its student: [(mine, student)]."""
         return [(mine, s) for mine, s in zip([self.encoder, self.decoder], self.students, strict=True) if s is not None]
 
     def begin_again(self) -> None:
-        """Be a copy of the students as they are now."""
+        """Copy the present weights of the students."""
         for mine, student in self.pairs():
             mine.load_state_dict(student.state_dict())
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
-        """Take one step towards the students."""
+        """Move each weight by 1 − momentum of the way to the student's; progress: the fraction of the run that is over."""
         first, last = self.momentum
         momentum = last - (last - first) * (1 + math.cos(math.pi * progress)) / 2
         for mine, student in self.pairs():
@@ -67,7 +68,7 @@ class Teacher(nn.Module):
 
 
 class Seen:
-    """What the teacher makes of one whole view, worked out when it is first asked for and then kept."""
+    """The teacher's output for one whole view, computed when it is first read and then kept."""
 
     def __init__(self, teacher: nn.Module, inputs: Inputs, want: Sequence[str] = ()):
         self.teacher, self.inputs, self.want = teacher, inputs, want
@@ -81,11 +82,11 @@ class Seen:
     @cached_property
     @torch.no_grad()
     def streams(self) -> Streams:
-        """The answers of the teacher's head."""
+        """The streams of the teacher's head."""
         return self.teacher.decoder(self.encoded)
 
     @torch.no_grad()
     def hidden(self, mask: Mask) -> Encoded:
-        """The teacher's Encoded of the hidden patches alone, (B, M, D) in reading order: the counterpart of what the student saw."""
+        """The teacher's Encoded of the hidden patches alone, (B, M, D) in reading order; the student saw the others."""
         rest = None if mask.visible is None else mask.hidden.shape[1] - mask.visible
         return self.teacher.encoder(self.inputs, Mask(~mask.hidden, visible=rest))
