@@ -236,7 +236,7 @@ def test_one_decoder_for_the_row_answers_each_stream():
     decoder = RowDecoder(128, {"image": 48, "caption": 20}, (4, 4), length=8, dim=32, depth=1, heads=4).double()
     answer = decoder(model(x, mask), mask)
     assert answer["image"].shape == (3, 16, 48) and answer["caption"].shape == (3, 8, 20)
-    with pytest.raises(UserError, match="told by the mask"):
+    with pytest.raises(UserError, match="needs a mask with the spans of each"):
         decoder(model(x), None)
 
 

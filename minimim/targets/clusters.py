@@ -47,7 +47,7 @@ class OnlineClusters(nn.Module):
     def __init__(self, dim: int, clusters: int, *, target_temperature=0.06, temperature=0.12, iterations=3, by_place=True):
         super().__init__()
         if clusters < 2:
-            raise UserError(f"clusters must be two or more, so that patches can be told apart, not {clusters}")
+            raise UserError(f"to distinguish patches there must be two clusters or more, not {clusters}")
         self.weight = nn.Parameter(torch.randn(clusters, dim))
         self.bias = nn.Parameter(torch.zeros(clusters))
         self.target_temperature, self.temperature = target_temperature, temperature
