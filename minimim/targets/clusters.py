@@ -16,7 +16,7 @@ def sinkhorn(scores: Tensor, temperature: float = 0.05, iterations: int = 3, *, 
 
     The Sinkhorn-Knopp algorithm: exp(scores / temperature) is scaled in turns so that all columns (prototypes) have the same sum, over
     the images of all processes, and so that every row sums to one. At the end rows sum to one, and columns to rows / K, more exactly
-    with more iterations (Cuturi, arXiv 1306.0895; SwAV, 2006.09882).
+    with more iterations; without iterations the result is a softmax of each row (Cuturi, arXiv 1306.0895; SwAV, 2006.09882).
     by_place: whether each of the N places is balanced separately, over the images alone, so that no prototype can stand for a place
     (CAPI, arXiv 2502.08769), or all places together. Computed with logarithms, in fp32 at least.
     Differs: nothing is added to the divisors, where CAPI's code adds 1e-8; so rows with very low scores are assigned, too.
