@@ -180,7 +180,7 @@ def one(fault: str, seed: int, images, labelled, test, steps: int) -> dict:
 
 
 def probes(pair, labelled, test) -> dict:
-    """Scores of (train, test) features with their errors, and the rank and spread of the features."""
+    """Scores of (train, test) features with their errors, and the rank and relative standard deviation of the features."""
     where = tuple(evaluate.place_and_size(those) for those in (labelled, test))
     scores = {
         "linear_probe": evaluate.linear_probe(*pair),
@@ -193,7 +193,7 @@ def probes(pair, labelled, test) -> dict:
 
 
 def look(method, labelled, test, step: int) -> dict:
-    """Rank and spread of the features at a step, and a quick probe of them."""
+    """Rank and relative standard deviation of the features at a step, and a quick probe of them."""
     pair = [evaluate.extract(method.encoder, those.take(slice(0, 1000))) for those in (labelled, test)]
     x, probe = pair[1].x, evaluate.linear_probe(*pair)
     return {"step": step, "effective_rank": short(diagnose.effective_rank(x)), "spread": short(diagnose.feature_spread(x)), "linear_probe": short(probe.value)}
