@@ -62,7 +62,7 @@ class InverseBlockMasking(nn.Module):
 
 
 class MultiBlockMasking(nn.Module):
-    """Show one large block, the context, without several target blocks, each a question of its own (I-JEPA, arXiv 2301.08243).
+    """Show one large block, the context, minus several target blocks, each a question of its own (I-JEPA, arXiv 2301.08243).
 
     targets: how many blocks are predicted. target_scale: (low, high), their area as a fraction of the image; the mean of the two is used.
     target_aspect: (low, high), their ratio of height to width relative to the grid's, drawn once for the whole batch. context_scale:
