@@ -1,7 +1,9 @@
 """The project's drawings: what is drawn is what was measured, and differences have the interval that statistics gives them."""
 
 import math
+import re
 import statistics
+from itertools import pairwise
 
 import pytest
 import torch
@@ -47,12 +49,36 @@ def test_more_seeds_make_the_interval_narrower_and_one_seed_is_refused():
 
 def test_the_cycle_shows_question_change_result_and_points():
     first, second = masks()
-    drawing = project_cycle(raw(1)[0], (8, 8), {"75 % hidden": (first, ONE), "50 % hidden": (second, TWO)}, 0.46, RECIPE, (3, 3, 4, 6, 4))
+    drawing = project_cycle(raw(1)[0], (8, 8), {"75 % hidden": (first, ONE), "50 % hidden": (second, TWO)}, 0.46, RECIPE, (3, 3, 4, 6, 4), (-0.05, -0.01))
     check(drawing)
     gap, half = difference(TWO, ONE)
     assert f"{gap:+.3f} ± {half:.3f}" in words(drawing) and "20 points by the rubric below" in words(drawing)
     assert all(name in words(drawing) and told in words(drawing) for name, told in RECIPE.items())
     assert f"{gap:+.3f}" in drawing.alt and "20 points" in drawing.alt
+    assert "from −0.05 to −0.01" in drawing.alt
+
+
+def test_the_range_that_was_predicted_lies_on_its_own_side_of_0_and_the_measured_interval_on_the_other():
+    first, second = masks()
+    drawing = project_cycle(raw(1)[0], (8, 8), {"75 % hidden": (first, ONE), "50 % hidden": (second, TWO)}, 0.46, RECIPE, (3, 3, 4, 6, 4), (-0.05, -0.01))
+    dashed = sorted((patch for patch in drawing.axes.patches if patch.get_linestyle() == "--"), key=lambda patch: patch.get_x())
+    zeros = sorted(word.get_position()[0] for word in drawing.words if word.get_text() == "0.00")
+    assert len(dashed) == len(zeros) == 2
+    for patch, zero in zip(dashed, zeros, strict=True):
+        right = patch.get_x() + patch.get_width()
+        assert right < zero and (zero - patch.get_x()) / (zero - right) == pytest.approx(5)
+    (dot,) = [line for line in drawing.axes.lines if line.get_marker() == "o"]
+    gap, _ = difference(TWO, ONE)
+    right = dashed[1].get_x() + dashed[1].get_width()
+    assert (dot.get_xdata()[0] - zeros[1]) / (zeros[1] - right) == pytest.approx(gap / 0.01)
+
+
+def test_the_numbers_on_an_axis_are_round_and_evenly_spaced():
+    drawing = seeds_on_a_line({"75 % hidden": ONE, "50 % hidden": TWO}, {"raw pixels": 0.4575, "random encoder": 0.381}, label="linear probe: accuracy")
+    ticks = [word for word in words(drawing) if re.fullmatch(r"−?0\.\d+", word)]
+    for below, above in pairwise(float(tick.replace("−", "-")) for tick in ticks):
+        assert above < below or min(abs(above - below - step) for step in (0.02, 0.05)) < 1e-9, ticks
+    assert len(ticks) >= 6 and any("−" in tick for tick in ticks)
 
 
 def test_each_seed_is_a_point_and_each_difference_a_line():
@@ -65,7 +91,7 @@ def test_each_seed_is_a_point_and_each_difference_a_line():
         assert torch.tensor(line.get_xdata()).tolist() == pytest.approx([rows[0].get_xdata()[0] + (v - ONE[0]) * scale for v in values])
     for name in ("50 % hidden", "90 % hidden"):
         gap, half = difference(settings[name], ONE)
-        assert f"{gap:+.3f} ± {half:.3f}" in words(drawing) and f"{gap:+.3f}" in drawing.alt
+        assert f"{gap:+.3f} ± {half:.3f}".replace("-", "−") in words(drawing) and f"{gap:+.3f}" in drawing.alt
     assert "raw pixels 0.458" in words(drawing) or "raw pixels 0.457" in words(drawing)
 
 

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from minimim.errors import UserError
@@ -28,17 +29,18 @@ def difference(first: Sequence[float], second: Sequence[float]) -> tuple[float, 
     return statistics.mean(first) - statistics.mean(second), T95.get(freedom, 2.0) * error
 
 
-def project_cycle(image: Tensor, grid: tuple[int, int], settings: Mapping[str, tuple[Tensor, Sequence[float]]], floor: float, recipe: Mapping[str, str], points: Sequence[int]) -> Drawing:
+def project_cycle(image: Tensor, grid: tuple[int, int], settings: Mapping[str, tuple[Tensor, Sequence[float]]], floor: float, recipe: Mapping[str, str], points: Sequence[int], predicted: tuple[float, float]) -> Drawing:
     """The five steps of the project with one question as its example, the points that each step is worth, and the way back.
 
     image: uint8 (C, H, W). settings: two, {name: (hidden (N,) bool, the accuracy of each seed)}. floor: the best baseline's accuracy.
     recipe: what a run is told, {name: words}; its first line is the one that is changed. points: of each step.
+    predicted: between which numbers the second setting minus the first was expected.
     """
     (first, (hidden, one)), (second, (other, two)) = settings.items()
     gap, error = difference(two, one)
     alt = (
-        f"The project in five steps, {sum(points)} points in all. Question: {first} or {second}? Prediction, written down before the runs. One change in the recipe, everything else fixed. "
-        f"Measurement: {second} minus {first} is {gap:+.3f}, with a 95 % interval of ± {error:.3f}, beside a baseline. Report: one page. From the report an arrow leads back to the next question."
+        f"The project in five steps, {sum(points)} points in all. Question: {first} or {second}? Prediction, written down before the runs: {second} minus {first} is from {signed(predicted[0])} to {signed(predicted[1])}. One change in the recipe, everything else fixed. "
+        f"Measurement: it is {gap:+.3f}, with a 95 % interval of ± {error:.3f}, beside a baseline. Report: one page. From the report an arrow leads back to the next question."
     )
     drawing, wide, high = Drawing(25, 9.6, alt), 4.4, 6.6
     for n, title in enumerate(STEPS):
@@ -53,31 +55,27 @@ def project_cycle(image: Tensor, grid: tuple[int, int], settings: Mapping[str, t
         drawing.text(1.42 + 2.13 * n, 4.1, name.replace(" hidden", "\nhidden"), size=8)
     drawing.text(2.5, 5.5, "Which gives the better\nlinear probe?", size=9)
 
-    drawing.axes.plot([5.7, 9.3], [3.9, 3.9], color=INK, linewidth=1)
-    drawing.axes.plot([7.5, 7.5], [3.7, 4.1], color=INK, linewidth=1)
-    drawing.text(7.5, 4.4, "0", size=9)
-    drawing.text(6.5, 4.4, "−", size=9)
-    drawing.text(8.5, 4.4, "+", size=9)
-    drawing.box(7.9, 2.6, 1.1, 0.9, "prediction", "?")
-    drawing.text(7.5, 1.8, f"{second}\nminus {first}", size=8)
-    drawing.text(7.5, 5.5, "a sign, a range, a reason:\nbefore the first run", size=9)
+    most = 1.1 * max(*map(abs, predicted), abs(gap) + error)
+    drawing.text(7.5, 2.0, f"{second}\nminus {first}", size=9)
+    number_line(drawing, 5.85, 9.15, 4.3, most, predicted)
+    drawing.text(across(statistics.mean(predicted), 5.85, 9.15, -most, most), 3.25, f"{signed(predicted[0])} to {signed(predicted[1])}", size=8)
+    drawing.text(7.5, 5.5, "sign, range and reason,\nbefore the first run", size=9)
 
     for n, (name, words) in enumerate(recipe.items()):
         drawing.box(10.5, 1.3 + 0.64 * n, 4.0, 0.58, "lit" if n == 0 else "plain")
         drawing.text(10.65, 1.59 + 0.64 * n, name, size=8, at="left", bold=n == 0)
         drawing.text(14.35, 1.59 + 0.64 * n, words, size=8, at="right", bold=n == 0)
-    drawing.text(12.5, 5.65, "each with the same seeds", size=9)
+    drawing.text(12.5, 5.65, "both with the same seeds", size=8.5)
 
     means = [statistics.mean(one), statistics.mean(two)]
-    small_bars(drawing, 15.7, 1.4, 3.6, 2.9, [(floor, FLOOR), (means[0], SERIES[0]), (means[1], SERIES[1])])
-    most = max(floor, *means)
-    for n, values in enumerate((one, two)):
-        middle, size = 15.7 + 1.2 * (n + 1) + 0.6, statistics.stdev(values)
-        ends = [4.3 - (means[n] + sign * size) / most * 2.7 for sign in (-1, 1)]
-        drawing.axes.plot([middle, middle], ends, color=INK, linewidth=1.4, zorder=4)
+    small_bars(drawing, 15.7, 1.2, 3.6, 1.5, [(floor, FLOOR), (means[0], SERIES[0]), (means[1], SERIES[1])])
     for n, name in enumerate(("floor", first, second)):
-        drawing.text(16.3 + 1.2 * n, 4.75, name.replace(" hidden", "\nhidden"), size=7)
-    drawing.text(17.5, 5.65, f"{gap:+.3f} ± {error:.3f}", size=9)
+        drawing.text(16.3 + 1.2 * n, 3.1, name.replace(" hidden", "\nhidden"), size=8)
+    number_line(drawing, 15.85, 19.15, 4.5, most, predicted)
+    ends = [across(gap + part * error, 15.85, 19.15, -most, most) for part in (-1, 0, 1)]
+    drawing.axes.plot([ends[0], ends[2]], [4.2, 4.2], color=SERIES[1], linewidth=3, zorder=4)
+    drawing.axes.plot([ends[1]], [4.2], "o", color=SERIES[1], markersize=7, zorder=4)
+    drawing.text(17.5, 5.65, f"{gap:+.3f} ± {error:.3f}".replace("-", "−"), size=9)
 
     drawing.box(20.9, 1.4, 3.2, 4.0)
     for n, words in enumerate(("question", "prediction", "method", "result", "surprise", "limits")):
@@ -85,7 +83,7 @@ def project_cycle(image: Tensor, grid: tuple[int, int], settings: Mapping[str, t
         drawing.axes.plot([22.75, 23.9 - 0.25 * (n % 3)], [1.8 + 0.6 * n] * 2, color="#999999", linewidth=3)
     drawing.text(22.5, 5.8, "one page", size=9)
     drawing.path((22.5, 6.9), (22.5, 8.3), (2.5, 8.3), (2.5, 6.95))
-    drawing.text(12.5, 7.85, "the surprise is the next question", size=10)
+    drawing.text(12.5, 7.85, "a surprise is the next question", size=10)
     drawing.text(12.5, 8.9, f"{sum(points)} points by the rubric below", size=9, color="#555555")
     return drawing
 
@@ -123,7 +121,7 @@ def seeds_on_a_line(settings: Mapping[str, Sequence[float]], floors: Mapping[str
         return drawing
     most = 1.1 * max(abs(gap) + half for gap, half in gaps.values()) or 0.01
     top = bottom + 2.1
-    end = axis(drawing, left, right, top, 1.15 * len(gaps), -most, most, f"minus {names[0]}, with its 95 % interval")
+    end = axis(drawing, left, right, top, 1.15 * len(gaps), -most, most, f"difference from {names[0]}, with its 95 % interval")
     zero = across(0, left, right, -most, most)
     drawing.axes.plot([zero, zero], [top, end], color=INK, linewidth=1.2)
     for n, (name, (gap, half)) in enumerate(gaps.items()):
@@ -132,7 +130,7 @@ def seeds_on_a_line(settings: Mapping[str, Sequence[float]], floors: Mapping[str
         ends = [across(gap + s * half, left, right, -most, most) for s in (-1, 0, 1)]
         drawing.axes.plot([ends[0], ends[2]], [y, y], color=SERIES[1], linewidth=3)
         drawing.axes.plot([ends[1]], [y], "o", color=SERIES[1], markersize=9, zorder=3)
-        drawing.text(right + 0.4, y, f"{gap:+.3f} ± {half:.3f}", at="left")
+        drawing.text(right + 0.4, y, f"{gap:+.3f} ± {half:.3f}".replace("-", "−"), at="left")
     return drawing
 
 
@@ -142,14 +140,33 @@ def across(value: float, left: float, right: float, low: float, high: float) -> 
 
 
 def axis(drawing: Drawing, left: float, right: float, top: float, tall: float, low: float, high: float, label: str) -> float:
-    """A horizontal axis below so many units, with four numbers on it; returns its height on the paper."""
+    """A horizontal axis below so many units, with a few round numbers on it; returns its height on the paper."""
     bottom = top + tall + 0.2
     drawing.axes.plot([left, right], [bottom, bottom], color=INK, linewidth=1)
-    digits = max(2, -math.floor(math.log10((high - low) / 4)))
-    for part in range(5):
-        value = low + part / 4 * (high - low)
-        at = across(value, left, right, low, high)
-        drawing.axes.plot([at, at], [bottom, bottom + 0.12], color=INK, linewidth=1)
-        drawing.text(at, bottom + 0.42, f"{value:.{digits}f}", size=8)
+    places = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    digits = max(2, -math.floor(math.log10(places[1] - places[0])))
+    for value in places:
+        if low <= value <= high:
+            at = across(value, left, right, low, high)
+            drawing.axes.plot([at, at], [bottom, bottom + 0.12], color=INK, linewidth=1)
+            drawing.text(at, bottom + 0.42, signed(value, digits), size=8)
     drawing.text((left + right) / 2, bottom + 1.0, label, size=9)
     return bottom
+
+
+def number_line(drawing: Drawing, left: float, right: float, y: float, most: float, predicted: tuple[float, float]) -> None:
+    """Differences from -most to most, 0 in their middle, with the predicted range as a dashed box on the line."""
+    drawing.axes.plot([left, right], [y, y], color=INK, linewidth=1)
+    ends = [across(value, left, right, -most, most) for value in predicted]
+    drawing.box(ends[0], y - 0.7, ends[1] - ends[0], 0.7, "prediction")
+    places = MaxNLocator(nbins=2, steps=[1, 2, 5, 10], symmetric=True).tick_values(-most, most)
+    for value in places:
+        if abs(value) <= most:
+            at = across(value, left, right, -most, most)
+            drawing.axes.plot([at, at], [y - 0.1, y + 0.1], color=INK, linewidth=1, zorder=3)
+            drawing.text(at, y + 0.42, signed(value), size=8)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign."""
+    return f"{value + 0.0:.{digits}f}".replace("-", "−")
