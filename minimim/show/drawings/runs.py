@@ -17,13 +17,14 @@ SIGNS = (  # what is seen; the run that shows it; what is measured; each answer 
     ("a loss that is too good", "loss on visible", "noise under the mask, and credit", (("above 0", "leak"), ("0", "too little\nmasking"))),
     ("a loss that does not fall", "rate × 8, no warm-up", "the same again, one thing changed", (("a small rate\nmends it", "learning\nrate"), ("another block\nmends it", "architecture"))),
 )
+BESIDE = {"collapse": "fixed target"}  # the healthy run that predicts the same kind of thing, where it is not an MAE
 BEFORE = ("1  look at the data", "2  fix the seed", "3  loss at the start", "4  overfit one batch", "5  baselines")
 
 
 def reading_plan(runs: Mapping[str, Mapping], image: Tensor, hidden: Tensor, grid: tuple[int, int], batch: Sequence[float]) -> Drawing:
     """The order in which a run is read: five looks before it is trained, then a measurement for each of three signs.
 
-    runs: {name: a run of benchmarks/faults.py}, with healthy and those of SIGNS. image: uint8 (C, H, W), with hidden (N,) bool over its
+    runs: {name: a run of benchmarks/faults.py}, with healthy, those of SIGNS, and where there are such, those of BESIDE. image: uint8 (C, H, W), with hidden (N,) bool over its
     grid, what the model sees. batch: losses of a model that is overfitted to one batch. Curves are the losses, on a scale of powers.
     """
     healthy, first = runs["healthy"], runs["healthy"]["history"][0]["loss"]
@@ -59,7 +60,8 @@ def reading_plan(runs: Mapping[str, Mapping], image: Tensor, hidden: Tensor, gri
         x = 0.3 + 8.3 * n
         drawing.box(x, 5.7, 7.8, 3.3)
         drawing.text(x + 3.9, 6.15, f"sign: {sign}", bold=True)
-        small_curves(drawing, x + 1.6, 6.6, 4.6, 2.1, {"healthy": (losses(healthy), HEALTHY), sick: (losses(runs[sick]), SICK)})
+        well = runs.get(BESIDE.get(sick, "healthy"), healthy)
+        small_curves(drawing, x + 1.6, 6.6, 4.6, 2.1, {"healthy": (losses(well), HEALTHY), sick: (losses(runs[sick]), SICK)})
         drawing.arrow((x + 3.9, 9.0), (x + 3.9, 9.8))
         drawing.box(x, 9.8, 7.8, 0.95, "lit", measured)
         for side, (answer, cause) in enumerate(answers):
@@ -103,7 +105,8 @@ def features_apart(samples: Mapping[str, Tensor]) -> Drawing:
     drawing = Drawing(1.6 + (wide + 0.7) * len(samples), 13.2, f"Features of the same images by several encoders, as maps and as points. {told}.")
     flat = {name: plane(x) for name, x in samples.items()}
     most = 1.05 * max(float(x.abs().max()) for x in flat.values())
-    drawing.text(0.7, 1.2 + high / 2, "images", rotation=90)
+    drawing.text(0.7, 1.2 + high / 2, "an image a row", rotation=90)
+    drawing.text(0.7, 9.5, "an image a point", rotation=90)
     for n, (name, x) in enumerate(samples.items()):
         left = 1.4 + n * (wide + 0.7)
         drawing.text(left + wide / 2, 0.7, name, bold=True)
@@ -140,6 +143,7 @@ def leak_maps(rows: Mapping[str, tuple[Tensor, Tensor, Tensor, Tensor]], image: 
         drawing.picture(left + side + 0.9, top, side, noisy)
         for n, (values, counted) in enumerate(((moved, hidden), (credit, torch.ones_like(hidden)))):
             place_map(drawing, left + (n + 2) * (side + 0.9), top, side, values.masked_fill(~counted, 0), hidden, grid)
+    drawing.text(left + 4 * side + 2.7, 1.15 + len(rows) * (side + 0.75), "frame: visible · white: 0 · dark: the largest of its map", size=9, at="right")
     return drawing
 
 
