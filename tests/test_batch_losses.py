@@ -41,7 +41,7 @@ def test_info_nce_is_log_b_for_answers_that_are_all_alike():
 
 @pytest.mark.parametrize("shapes", [((2, 4, 3), (2, 4, 3)), ((4, 3), (4, 2))])
 def test_info_nce_refuses_what_is_not_one_vector_an_image(shapes):
-    with pytest.raises(UserError, match="one vector an image"):
+    with pytest.raises(UserError, match="one vector for each image"):
         info_nce(*(rows(*shape) for shape in shapes))
 
 
