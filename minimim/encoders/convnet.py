@@ -74,7 +74,7 @@ class ConvNet(Staged):
         """Images to fine cells: (B, C, H, W), active (B, rows, cols) → (B, rows, cols, D_0)."""
         check_pixels(images, self.stem.conv.weight.dtype)
         if images.dim() != 4 or images.shape[1] != self.channels:
-            raise UserError(f"this encoder takes images of shape (B, {self.channels}, H, W), and these are {tuple(images.shape)}: give images of that shape")
+            raise UserError(f"this encoder takes images (B, {self.channels}, H, W), and these are {tuple(images.shape)}: give images of that shape")
         rows, cols = self.grid(images)
         pixels = None if active is None else at_scale(active.flatten(1), (rows * self.scale(0), cols * self.scale(0)), self.fine)
         x = self.stem_norm(self.stem(shown(images.permute(0, 2, 3, 1), pixels), active), active)
