@@ -32,7 +32,7 @@ def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-
     """EVA-01 (Fang et al., arXiv 2211.07636): predict the features of a frozen teacher, which sees the whole image, at the hidden patches
     by a linear map; the loss is −cosine.
 
-    teacher: a name or path, see `Frozen`; the paper's teacher is CLIP ViT-L/14 with its projection. If images have another size than in
+    teacher: a name or path, or "random" for a control, see `Frozen`; the paper's teacher is CLIP ViT-L/14 with its projection. If images have another size than in
     the teacher's training, its positions are interpolated, and so are its features if its grid is not the student's.
     Differs: fixed sine-cosine, not learnt positions, and the MAE's initialisation; ImageNet's mean and standard deviation for the
     student, not CLIP's; every sample hides exactly the ratio (105 of 256 patches), where the paper's may hide fewer; bilinear, not

@@ -12,16 +12,18 @@ from minimim.errors import UserError
 from minimim.methods.registry import create
 
 BUNDLED = {"mae-scenes": "scenes"}  # bundled checkpoint → the images that it was trained on
+RANDOM, LIKE = "random", "mae-scenes"  # a teacher that was never trained, and the checkpoint whose encoder it has
 PLURALS = {"label": "labels", "caption": "captions", "depth": "depths", "segmentation": "segmentations"}
 
 
 class Frozen(nn.Module):
     """A frozen teacher: an encoder that is never trained (EVA, arXiv 2211.07636).
 
-    teacher: the name of a bundled checkpoint, the path of a checkpoint that minimim wrote, "timm:NAME" or "torchvision:NAME"; or a dict,
-    the description in a saved method. Of a path only the description is read here; the weights are read in `prepare`, at the start of a
-    run, and saved with the method, so that it can be loaded where the teacher's file does not exist. Without weights it raises UserError
-    when it is called. image_size: (H, W) in pixels of the images that it will see. option: the name of the recipe's option for it.
+    teacher: the name of a bundled checkpoint, the path of a checkpoint that minimim wrote, "timm:NAME" or "torchvision:NAME"; "random",
+    the encoder of the bundled MAE with new random weights, which are drawn in `prepare`: a control that shows how much of a result needs
+    a trained teacher; or a dict, the description in a saved method. Of a path only the description is read here; the weights are read
+    in `prepare`, at the start of a run, and saved with the method, so that it can be loaded where the teacher's file does not exist.
+    Without weights it raises UserError when it is called. image_size: (H, W) in pixels of the images that it will see. option: the name of the recipe's option for it.
 
     Attributes: encoder; decoder: a head for the teacher's output, if there is one (a CLIP's projection), else None; dim: the width of its
     output; resolved: what replaces the name in the method's spec; saw: the data that it was trained on, in words.
@@ -67,8 +69,17 @@ class Frozen(nn.Module):
         return ({**inputs, "image": renormalized(inputs["image"], *statistics_for(self.channels))}, *given[1:])
 
     def prepare(self, data, generator=None) -> None:
-        """Read the weights, unless they came with a saved method. Raises UserError if they are missing or do not fit."""
+        """Read the weights, or draw those of a random teacher from the generator, unless they came with a saved method. Raises UserError if
+        they are missing or do not fit."""
         if self.saved and self.ready:
+            return
+        if self.about.get("weights") == RANDOM:
+            seed = int(torch.randint(2**31, (), generator=generator))  # never those that the student begins with
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self.encoder.load_state_dict(create(**self.about["spec"]).encoder.state_dict())
+            self.read.fill_(1)
+            self.ready = True
             return
         if "spec" not in self.about:
             self.encoder.read_weights()
@@ -92,18 +103,22 @@ class Frozen(nn.Module):
 
 
 def described(teacher: str) -> dict:
-    """The description of a teacher from its name or path: {"name"} for other libraries, {"spec", "weights", "header"} for minimim's own.
+    """The description of a teacher from its name or path: {"name"} for other libraries, {"spec", "weights", "header"} for minimim's own; a random teacher's
+    weights are "random".
 
     Raises UserError for a teacher that does not exist, and for a checkpoint without the spec of a method.
     """
     kind, _, name = teacher.partition(":")
     if kind in KINDS and name:
         return {"name": teacher}
+    if teacher == RANDOM:
+        spec = checkpoint.description(place(LIKE))["spec"]
+        return {"spec": spec, "weights": RANDOM, "saw": f"nothing: random weights ({spec['size']}, patches of {spec['patch_size']})"}
     path = place(teacher)
     if not os.path.exists(path):
         raise UserError(
             f"there is no teacher '{teacher}': name a bundled checkpoint ({', '.join(BUNDLED)}), a run's folder, a .safetensors file that "
-            "minimim wrote, timm:NAME or torchvision:NAME"
+            "minimim wrote, timm:NAME or torchvision:NAME, or random"
         )
     header = checkpoint.description(path)
     if "name" not in (header.get("spec") or {}):

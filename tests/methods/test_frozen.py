@@ -81,6 +81,40 @@ def test_it_never_changes_nor_leaves_eval_mode_nor_gets_a_gradient(taught):
     assert isinstance(method.teacher, Frozen) and method.teacher.begin_again() is None
 
 
+# A control that was never trained
+
+
+def test_a_random_teacher_is_drawn_in_prepare_from_the_generator_alone():
+    def taught_by(seed):
+        torch.manual_seed(5)
+        method = eva("random")
+        method.prepare(None, torch.Generator().manual_seed(seed))
+        return method, torch.rand(1)
+
+    (one, after), (again, then), (other, _) = taught_by(0), taught_by(0), taught_by(1)
+    assert same(one.teacher.encoder, again.teacher.encoder) and torch.equal(after, then)
+    first, second, student = (each.blocks[0].attn.qkv.weight for each in (one.teacher.encoder, other.teacher.encoder, one.encoder))
+    trained = minimim.load(minimim.bundled("mae-scenes")).encoder.blocks[0].attn.qkv.weight
+    assert not any(torch.equal(first, weight) for weight in (second, student, trained)) and first.shape == trained.shape
+    assert one.teacher.saw == "nothing: random weights (micro, patches of 4)" and not one.teacher.encoder.training
+
+
+def test_a_random_teacher_stays_the_same_in_a_run_and_when_it_is_saved(tmp_path):
+    method = eva("random")
+    with pytest.raises(UserError, match="have not been read"):
+        method(raw())
+    method.prepare(None, torch.Generator().manual_seed(0))
+    before = {name: tensor.clone() for name, tensor in method.teacher.state_dict().items()}
+    train(method, toy(), SHORT, bar=False)  # draws it anew, by the run's seed
+    drawn = {name: tensor.clone() for name, tensor in method.teacher.state_dict().items()}
+    assert not torch.equal(before["encoder.blocks.0.attn.qkv.weight"], drawn["encoder.blocks.0.attn.qkv.weight"])
+    minimim.save(tmp_path / "taught.safetensors", method)
+    loaded = minimim.load(tmp_path / "taught.safetensors")
+    loaded.prepare(None, torch.Generator().manual_seed(9))
+    assert all(torch.equal(tensor, loaded.teacher.state_dict()[name]) for name, tensor in drawn.items())
+    assert create(**json.loads(json.dumps(method.spec))).teacher.saw == method.teacher.saw
+
+
 # Saved with the method
 
 
