@@ -1,0 +1,48 @@
+"""What the lessons read of the stored runs: the right lines, means and errors."""
+
+import csv
+
+import pytest
+
+from minimim.show.stored import Stored, over_seeds
+
+HEAD = ["data", "method", "seed", "stage", "steps", "linear", "linear_se", "precision", "variant"]
+LINES = [
+    ["scenes", "mae", 0, "try", 300, 0.1, 0.01, "bf16", ""],
+    ["scenes", "mae", 0, "whole", 600, 0.2, 0.01, "fp32", ""],
+    ["scenes", "mae", 0, "whole", 600, 0.4, 0.01, "bf16", ""],
+    ["scenes", "mae", 1, "whole", 600, 0.5, 0.01, "bf16", ""],
+    ["scenes", "mae", 0, "again", 2400, 0.6, 0.02, "bf16", ""],
+    ["scenes", "mae", 0, "whole", 600, 0.3, 0.01, "bf16", "mask_ratio=0.5"],
+    ["scenes", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "mask_ratio=0.5, without places"],
+    ["cifar10", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", ""],
+    ["scenes", "hpm", 0, "whole", 600, 0.7, 0.01, "fp32", ""],
+    ["scenes", "raw pixels", 0, "floor", "", 0.45, 0.01, "", ""],
+]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    with (tmp_path / "runs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEAD, *LINES])
+    return Stored(tmp_path / "runs.csv")
+
+
+def linear(runs):
+    return {steps: [float(row["linear"]) for row in rows] for steps, rows in runs.items()}
+
+
+def test_whole_runs_by_their_length_in_bf16_where_there_are_any(stored):
+    assert linear(stored.runs("mae")) == {600: [0.4, 0.5], 2400: [0.6]}
+    assert linear(stored.runs("hpm")) == {600: [0.7]} and stored.runs("ibot") == {}
+    assert float(stored.floors["raw pixels"]["linear"]) == 0.45
+
+
+def test_another_value_of_one_option_and_nothing_else(stored):
+    assert {value: linear(runs) for value, runs in stored.options("mae", "mask_ratio").items()} == {"0.5": {600: [0.3]}}
+
+
+def test_the_error_is_the_larger_of_seeds_and_test_set(stored):
+    several, single = stored.runs("mae")[600], stored.runs("hpm")[600]
+    assert over_seeds(several, "linear", "linear_se") == pytest.approx((0.45, 0.005**0.5))
+    assert over_seeds(single, "linear", "linear_se") == (0.7, 0.01) and over_seeds(single) == (0.7, 0.0)
