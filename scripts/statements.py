@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-SETS = ("ps1", "ps2", "ps3", "ps4")
+SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6")
 
 
 def main() -> None:

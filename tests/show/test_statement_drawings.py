@@ -13,7 +13,7 @@ from einops import rearrange
 from helpers import TOP
 from PIL import Image
 
-SETS = ("ps1", "ps2", "ps3", "ps4")
+SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6")
 DRAWN = {task: draw for name in SETS for task, draw in importlib.import_module(f"minimim.show.drawings.{name}").STATEMENTS.items()}
 
 
@@ -154,3 +154,57 @@ def test_the_box_that_sees_is_the_one_that_moves():
     drawn = words("ps4.4")
     assert sees == 1 and blind == 0 and drawn.index("they differ: it moves") < drawn.index("equal: it does not")
     assert {"12", "6", "5"} <= set(drawn)
+
+
+def test_targets_of_the_statements_are_those_of_the_solution():
+    hog, across, down = solution("ps6.1", "hog"), torch.tensor([[[3.0, 8**0.5], [0.0, 0.0]]]), torch.tensor([[[0.0, 8**0.5], [4.0, 0.0]]])
+    drawn = [w for w in words("ps6.1") if re.fullmatch(r"0\.\d{3}", w)]
+    assert drawn == [f"{float(x):.3f}" for margin in (0, 1) for x in hog(across, down, 2, (1, 2), margin, 2).flatten()]
+    latents = torch.tensor([[0.0], [2.0], [9.0], [14.0], [15.0]])
+    codes, usage, moved = solution("ps6.2", "revive")(torch.tensor([[0.0], [10.0], [99.0], [98.0]]), latents, torch.tensor([4.0, 2.0, 0.5, 0.5]), 0.5, 1.0)
+    drawn = words("ps6.2")
+    assert [w for w in drawn if "moves to" in w] == [f"moves to {float(codes[k]):g}" for k in moved.nonzero().flatten()]
+    assert [w for w in drawn if "its usage" in w] == [f"its usage: {float(usage[k]):g}" for k in (2, 3)]
+
+
+def test_masks_of_the_statements_are_those_of_the_solution():
+    hidden = solution("ps6.3", "inner_blocks")(torch.tensor([[[2, 2], [1, 3]]]), torch.tensor([[[0.0, 0.75], [0.4, 0.0]]]), (5, 6), 6)
+    told = re.search(r"the patches ([\d, ]+) are hidden", DRAWN["ps6.3"]().alt)[1].split(", ")
+    assert sorted(map(int, told)) == hidden[0].nonzero().flatten().tolist()
+    importance, noise = torch.tensor([[[0.5, 0.9, 0.8], [0.1, 0.7, 0.2]]]), torch.tensor([[0.2, 0.6, 0.3, 0.9, 0.8, 0.4]])
+    hidden, hints = solution("ps6.4", "hint_mask")(importance, 1, noise, 4, 3, 1)
+    assert DRAWN["ps6.4"]().alt.endswith(f": in all {', '.join(map(str, hidden[0].nonzero().flatten().tolist()))}.")
+    assert f"of these patch {int(hints[0].nonzero())} has" in DRAWN["ps6.4"]().alt
+    layout = solution("ps6.5", "targets_and_context")
+    blocks, visible = layout(torch.tensor([[[0, 3], [0, 2], [2, 0]]]), (1, 2), 2, torch.tensor([[0, 1, 3, 4]]), torch.rand(1, 15), (3, 5))
+    assert [f"patches {', '.join(map(str, one.nonzero().flatten().tolist()))}" in DRAWN["ps6.5"]().alt for one in blocks[0]] == [True, True]
+    assert f"{int(visible.sum())} patches are free" in DRAWN["ps6.5"]().alt
+
+
+def test_contrast_and_the_queue_of_the_statements_have_the_solutions_numbers():
+    z, drawn = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0], [0.0, 0.5]]), words("ps5.1")
+    several = solution("ps5.1", "several_positives")
+    rows = torch.stack([several(z[[0, other, 3]], torch.tensor([5, 5, 8]), 1.0) for other in (1, 2)])  # row 0 and its partner ask the same where both are alike
+    assert [w for w in drawn if w.startswith("log(")] == ["log(e¹ + e⁰) − 1 = 0.313", "log(e⁰ + e⁰) − 0 = 0.693"]
+    assert f"{float(rows[0]):.3f}" == "0.313" and "loss of row a: the mean, 0.503" in drawn
+    found = solution("ps5.2", "with_queue")(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]]), torch.tensor([4]), torch.tensor([[1.0, 0.0], [0.6, 0.8]]), torch.tensor([4, 9]), 2, 1.0)
+    assert f"loss = log(e⁰ + e^0.6) − 0 = {float(found[0]):.3f}" in words("ps5.2")
+    assert [w for w in words("ps5.2") if w.startswith("image ")][-2:] == [f"image {n}\n({k[0]:g}, {k[1]:g})" for n, k in zip(found[2].tolist(), found[1].tolist(), strict=True)]
+
+
+def test_averages_and_balanced_assignments_of_the_statements_are_those_of_the_solution():
+    rows = solution("ps5.3", "slow_average")(torch.tensor([[4.0], [8.0]]), torch.tensor([0.9, 0.9]))
+    assert "4" in words("ps5.3") and f"{float(rows[1]):.3f}" in words("ps5.3") and float(rows[0]) == pytest.approx(4)
+    logs = torch.tensor([[8.0, 1.0], [2.0, 1.0], [5.0, 5.0]]).log()
+    assigned, used = solution("ps5.4", "balanced")(logs, torch.tensor([True, True, False]), 1.0, 1)
+    drawn = words("ps5.4")
+    assert [w for w in drawn if re.fullmatch(r"0\.\d{3}", w)] == [f"{x:.3f}" for x in assigned[:2].flatten().tolist()]
+    assert f"used = sums / (V / K) = {', '.join(f'{x:.3f}' for x in used.tolist())}" in drawn
+
+
+def test_the_clouds_of_ps5_differ_as_their_names_say():
+    clouds = {title.get_text(): n for n, title in enumerate(w for w in DRAWN["ps5.5"]().words if w.get_weight() == "bold")}
+    points = [part.get_offsets() for part in DRAWN["ps5.5"]().axes.collections]
+    spread = [max(float((part - part.mean(0)).std()) for part in points[2 * n : 2 * n + 2] if len(part)) for n in range(3)]
+    assert list(clouds) == ["healthy", "total collapse", "dimensional collapse"]
+    assert spread[1] < 0.2 * min(spread[0], spread[2])
