@@ -101,11 +101,11 @@ RUNS = {  # name → steps, and how the method is built
 }
 
 
-def one(name: str, seed: int, images, test, steps: int) -> dict:
-    """Train a run, and measure it."""
+def one(name: str, seed: int, images, test, steps: int, fresh: dict | None = None) -> dict:
+    """Train a run, and measure it. fresh: what an earlier run of this seed has measured of the same encoder before training."""
     torch.manual_seed(mix(seed))
     built = method(**RUNS[name][1])
-    row = {"random_features": measured(built.encoder, images, test), "random_head_std": head_std(built, test)}
+    row = {"random_features": fresh or measured(built.encoder, images, test), "random_head_std": head_std(built, test)}
     config = TrainConfig(batch_size=TRAIN.batch_size, lr=TRAIN.lr, seed=seed)
     stepper, history, losses, began = Stepper(built.train(), adamw(built, config), config, steps), [], [], time.monotonic()
     for step, batch in enumerate(batches(images, config.batch_size, seed=seed, stop=steps)):
@@ -172,7 +172,8 @@ def main() -> None:
         for name, (steps, _) in RUNS.items():
             if args.only in name and (name, seed) not in done:
                 steps = 4 if args.smoke else steps
-                row = one(name, seed, images, test, steps)
+                fresh = next((run["random_features"] for run in runs if run["seed"] == seed), None)
+                row = one(name, seed, images, test, steps, fresh)
                 runs.append({"name": name, "seed": seed, "steps": steps, **row})
                 runs.sort(key=lambda run: ([*RUNS].index(run["name"]), run["seed"]))
                 print(f"seed {seed}, {name}: {row['seconds']} s, standard deviation {row['head_std']}, k-NN {row['features']['knn'][0]}", flush=True)

@@ -79,11 +79,13 @@ def test_circles_say_how_near_pairs_are_and_how_even_the_points():
         on_the_circle({str(n): panels["apart"] for n in range(5)})
 
 
-def test_the_plane_has_a_mark_for_every_seed():
-    shown = runs_on_a_plane({"a": [(0.1, -2.0), (0.2, -2.1)], "b": [(0.0, 0.0)]}, alt="two runs on a plane, one of them collapsed")
+def test_the_plane_has_a_mark_for_every_seed_and_a_line_for_every_place():
+    shown = runs_on_a_plane({"a": [(0.1, -2.0), (0.2, -2.1)], "b": [(0.0, 0.0)], "c": [(0.001, 0.0)]}, alt="three runs on a plane, two of them collapsed")
     check(shown)
-    marks = [part.get_offsets().tolist() for part in shown.figure.axes[0].collections]
-    assert marks == [[[0.1, -2.0], [0.2, -2.1]], [[0.0, 0.0]]]
+    axes = shown.figure.axes[0]
+    marks = [part.get_offsets().tolist() for part in axes.collections]
+    assert marks == [[[0.1, -2.0], [0.2, -2.1]], [[0.0, 0.0]], [[0.001, 0.0]]]
+    assert [word.get_text() for word in axes.texts] == ["a", "b · c"]
 
 
 def test_the_teacher_is_said_to_move_by_its_momentum():
