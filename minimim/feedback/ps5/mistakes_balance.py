@@ -16,7 +16,12 @@ from minimim.feedback.check import only
 
 
 def averaged(
-    *, correct=lambda total, weight, t, momentum: total / weight if weight else 0 * total, begin=None, turned=False, late=False, skip=True
+    *,
+    correct=lambda total, weight, t, momentum: total / weight if weight else 0 * total,
+    begin=None,
+    turned=False,
+    late=False,
+    skip=True,
 ) -> Callable:
     """A mistake: correct(total, weight, steps taken, momentum) → the row; begin(first student) → where it begins; the momentum weighs the
     student (turned), or comes one step late; skip: steps that are not finite leave the average alone, "weight" counts them all the same."""
@@ -84,7 +89,9 @@ def first_alone(total: Tensor, weight: float, taken: int, momentum: float) -> Te
 
 
 AVERAGE = {
-    "there is no correction: the average began at 0, and is still too small by the weight that is missing": averaged(correct=as_it_is),
+    "there is no correction: the average began at 0, and is still too small by the weight that is missing": averaged(
+        correct=as_it_is
+    ),
     "the average begins with the first student; it begins at 0, and the division makes up for that": averaged(
         begin=lambda first: first, correct=as_it_is
     ),
@@ -109,7 +116,14 @@ AVERAGE = {
 
 
 def balancing(
-    *, real=lambda valid: valid, scale=lambda scores, t: scores / t, order="cr", rounds=lambda n: n, end=None, used=None, blank=0.0
+    *,
+    real=lambda valid: valid,
+    scale=lambda scores, t: scores / t,
+    order="cr",
+    rounds=lambda n: n,
+    end=None,
+    used=None,
+    blank=0.0,
 ) -> Callable:
     """A mistake: other rows count (real), another scale, rows before columns, another number of rounds, end(assigned) changes the
     result, used(assigned, valid) is another, blank stands in the rows of padding."""
@@ -188,7 +202,9 @@ BALANCED = {
     "there is one round too many": balancing(rounds=lambda n: n + 1),
     "there is one round too few": balancing(order="cr", rounds=lambda n: max(1, n - 1)),
     "the first round is preceded by a softmax of each row, which changes what the columns hold": (
-        lambda scores, valid, temperature, rounds: balancing(scale=lambda x, t: (x / t).log_softmax(1))(scores, valid, temperature, rounds)
+        lambda scores, valid, temperature, rounds: balancing(scale=lambda x, t: (x / t).log_softmax(1))(
+            scores, valid, temperature, rounds
+        )
     ),
     "the temperature is multiplied with; the scores are divided by it": balancing(scale=lambda x, t: x * t),
     "the temperature is not used": balancing(scale=lambda x, t: x),

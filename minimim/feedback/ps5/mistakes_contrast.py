@@ -112,17 +112,23 @@ SEVERAL = {
     "a row counts as a positive of itself": contrast(positive=lambda image: ~others(image)),
     "the positive is missing among the candidates: it stands below the fraction as well as above": contrast(mine=False),
     "the errors of a row's positives are added up; their mean was asked for": contrast(mean=summed),
-    "each pair counts the same, so that images with many views count more: first a mean for each row": contrast(mean=pair_by_pair),
+    "each pair counts the same, so that images with many views count more: first a mean for each row": contrast(
+        mean=pair_by_pair
+    ),
     "rows without a positive are counted, with loss 0; they are left out of the mean": contrast(mean=over_all_rows),
     "the rows are summed; their mean was asked for": contrast(mean=total),
     "only the first other view of an image is a positive; all of them are": contrast(positive=first_partner),
-    "only rows that stand side by side, 0 and 1, 2 and 3, are positives: image says which rows belong together": contrast(positive=next_row),
+    "only rows that stand side by side, 0 and 1, 2 and 3, are positives: image says which rows belong together": contrast(
+        positive=next_row
+    ),
     "row i and row i + M/2 are taken for positives: image says which rows belong together": contrast(positive=two_halves),
     "the positives are averaged inside the logarithm; the mean of the errors was asked for": inside,
     "the rows are not brought to length 1: the score is a cosine": contrast(length=False),
     "the temperature is multiplied with; the cosine is divided by it": contrast(score=lambda cosines, t: cosines * t),
     "the temperature is not used": contrast(score=lambda cosines, t: cosines),
-    "the sign is turned: a good match must give a small loss": lambda z, image, temperature: -contrast()(z, image, temperature),
+    "the sign is turned: a good match must give a small loss": lambda z, image, temperature: (
+        -contrast()(z, image, temperature)
+    ),
     "exp of a cosine over a low temperature is ∞ in float32, and its quotient NaN: use logsumexp or cross_entropy": overflowing,
 }
 
@@ -131,7 +137,16 @@ SEVERAL = {
 
 
 def queued(
-    *, barred=None, batch=False, first=False, own=True, length=True, score=lambda s, t: s / t, reduce=torch.mean, keep=None, stored=None
+    *,
+    barred=None,
+    batch=False,
+    first=False,
+    own=True,
+    length=True,
+    score=lambda s, t: s / t,
+    reduce=torch.mean,
+    keep=None,
+    stored=None,
 ) -> Callable:
     """A mistake: barred(ids, queue_ids) → (B, Q) bool, what does not count; the other keys of the batch count (batch); keys go in before the
     loss (first); the own key is no candidate (own); no unit length; another score or mean; keep(rows, size) keeps other entries;
@@ -190,22 +205,32 @@ QUEUE = {
     ),
     "the keys go into the queue before the loss, so that the other keys of the batch count as negatives, and the oldest ones are gone: first "
     "the loss, then the queue": queued(first=True),
-    "an older key of the same image counts as a negative: leave out the entries whose queue_ids is the query's own id": queued(barred=none),
-    "what belongs to any image of the batch is left out for all queries: each query leaves out its own image alone": queued(barred=whole_batch),
+    "an older key of the same image counts as a negative: leave out the entries whose queue_ids is the query's own id": queued(
+        barred=none
+    ),
+    "what belongs to any image of the batch is left out for all queries: each query leaves out its own image alone": queued(
+        barred=whole_batch
+    ),
     "only the keys of the query's own image count, and the others are left out": queued(
         barred=lambda ids, queue_ids: ids.unsqueeze(1) != queue_ids
     ),
     "the other keys of the batch count as negatives; here the negatives come from the queue alone": queued(batch=True),
     "the query's own key is missing among the candidates": queued(own=False),
     "queries and keys are not brought to length 1: the score is a cosine": queued(length=False),
-    "the keys go into the queue as they come; they go in with length 1, as all that is there": queued(stored=lambda keys: keys),
+    "the keys go into the queue as they come; they go in with length 1, as all that is there": queued(
+        stored=lambda keys: keys
+    ),
     "the temperature is multiplied with; the cosine is divided by it": queued(score=lambda s, t: s * t),
     "the temperature is not used": queued(score=lambda s, t: s),
     "the losses of the queries are summed; their mean was asked for": queued(reduce=torch.sum),
-    "the queue keeps its oldest entries, and the new keys are lost: the oldest leave": queued(keep=lambda rows, size: rows[:size]),
+    "the queue keeps its oldest entries, and the new keys are lost: the oldest leave": queued(
+        keep=lambda rows, size: rows[:size]
+    ),
     "the queue grows without end: keep the last `size` entries": queued(keep=lambda rows, size: rows),
     "the new keys stand in front; the queue has its oldest entry first": in_front,
-    "the entries of the queue are in reverse order; the oldest comes first": queued(keep=lambda rows, size: rows[-size:].flip(0)),
+    "the entries of the queue are in reverse order; the oldest comes first": queued(
+        keep=lambda rows, size: rows[-size:].flip(0)
+    ),
     "an image's older key is taken out when its new one comes; only the oldest entries leave": overwritten,
     "queue_ids is returned as it came: the ids go into the queue with their keys": names_alone,
 }

@@ -58,8 +58,12 @@ def exchanged(run: dict) -> str:
 VERDICTS = {
     "the loss decides which runs have collapsed, and it cannot: one collapsed run has a loss that stays high, and a loss may be low in a "
     "healthy one": judging(by_loss),
-    "the loss tells total collapse, and it cannot: look at how much the outputs differ between images": judging(by_loss_and_rank),
-    "a loss that does not fall is taken for a collapse: it can stay where it is while the network learns, as where the target moves too": judging(shut),
+    "the loss tells total collapse, and it cannot: look at how much the outputs differ between images": judging(
+        by_loss_and_rank
+    ),
+    "a loss that does not fall is taken for a collapse: it can stay where it is while the network learns, as where the target moves too": judging(
+        shut
+    ),
     "k-NN decides which runs have collapsed, and it cannot: features before the head can stay as good as a random network's, or become better, "
     "while the head's outputs collapse": judging(no_learning),
     "the effective rank of the head's outputs decides alone: where all outputs are nearly the same, the rank is that of the noise that is "
@@ -70,11 +74,19 @@ VERDICTS = {
     "the standard deviation of the head's outputs decides alone: it is as high as ever where they lie along few directions": judging(
         lambda run: TOTAL if below(run, "head_std") else HEALTHY
     ),
-    "the effective rank is asked first: in a total collapse it may be low or high, so ask the standard deviation first": judging(rank_first),
+    "the effective rank is asked first: in a total collapse it may be low or high, so ask the standard deviation first": judging(
+        rank_first
+    ),
     "the features of the encoder are looked at, and not the outputs of the head, which collapse first": by("std", "rank"),
-    "the standard deviation is that of the encoder's features; the outputs of the head collapse first": by("std", "head_rank"),
-    "the effective rank is that of the encoder's features; the outputs of the head are what the loss is about": by("head_std", "rank"),
-    "the bounds are fixed numbers; what is low depends on the architecture, so compare with the random network": judging(fixed),
+    "the standard deviation is that of the encoder's features; the outputs of the head collapse first": by(
+        "std", "head_rank"
+    ),
+    "the effective rank is that of the encoder's features; the outputs of the head are what the loss is about": by(
+        "head_std", "rank"
+    ),
+    "the bounds are fixed numbers; what is low depends on the architecture, so compare with the random network": judging(
+        fixed
+    ),
     "the two kinds of collapse are exchanged": judging(exchanged),
     "every run is called healthy": judging(lambda run: HEALTHY),
 }

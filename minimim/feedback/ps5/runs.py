@@ -13,9 +13,30 @@ from minimim.errors import UserError
 SEEDS = (0, 1, 2)
 HEALTHY, TOTAL, DIMENSIONAL = "healthy", "total collapse", "dimensional collapse"
 LETTERS = {  # seed → the settings from a to f
-    0: ("InfoNCE, temperature 1", "agreement alone", "prototypes", "variance, no covariance", "InfoNCE, rate × 500", "InfoNCE"),
-    1: ("variance, no covariance", "InfoNCE", "InfoNCE, rate × 500", "prototypes", "InfoNCE, temperature 1", "agreement alone"),
-    2: ("prototypes", "InfoNCE, rate × 500", "InfoNCE", "InfoNCE, temperature 1", "agreement alone", "variance, no covariance"),
+    0: (
+        "InfoNCE, temperature 1",
+        "agreement alone",
+        "prototypes",
+        "variance, no covariance",
+        "InfoNCE, rate × 500",
+        "InfoNCE",
+    ),
+    1: (
+        "variance, no covariance",
+        "InfoNCE",
+        "InfoNCE, rate × 500",
+        "prototypes",
+        "InfoNCE, temperature 1",
+        "agreement alone",
+    ),
+    2: (
+        "prototypes",
+        "InfoNCE, rate × 500",
+        "InfoNCE",
+        "InfoNCE, temperature 1",
+        "agreement alone",
+        "variance, no covariance",
+    ),
 }
 
 
@@ -51,7 +72,15 @@ def told(run: dict) -> str:
 
 def made_up() -> dict[str, dict]:
     """Runs that nobody trained, of an architecture that begins elsewhere: whatever else is misleading is so in them."""
-    start = {"std": 0.12, "rank": 40.0, "knn": 0.55, "knn_error": 0.02, "head_std": 0.08, "head_rank": 24.0, "head_length": 2.0}
+    start = {
+        "std": 0.12,
+        "rank": 40.0,
+        "knn": 0.55,
+        "knn_error": 0.02,
+        "head_std": 0.08,
+        "head_rank": 24.0,
+        "head_length": 2.0,
+    }
     wide = {"std": 0.95, "rank": 9.0, "knn": 0.4, "knn_error": 0.02, "head_std": 0.95, "head_rank": 6.0, "head_length": 0.3}
     falls, rises, stays = [4.1, 1.0, 0.0], [0.5, 2.0, 4.1], [2.0, 2.0, 2.0]
 
@@ -60,9 +89,13 @@ def made_up() -> dict[str, dict]:
 
     return {
         "u": run(falls, start, head_std=0.07, head_rank=20.0),  # healthy, small numbers from the beginning
-        "v": run(rises, wide, head_std=0.09, head_rank=6.5, knn=0.6),  # total collapse, though its standard deviation is above u's
+        "v": run(
+            rises, wide, head_std=0.09, head_rank=6.5, knn=0.6
+        ),  # total collapse, though its standard deviation is above u's
         "w": run(stays, start, head_std=0.09, head_rank=4.0, knn=0.8),  # dimensional collapse of good features
-        "x": run(falls, wide, head_std=0.9, head_rank=5.0, knn=0.35, rank=2.0, std=0.2),  # healthy outputs of features that are not
+        "x": run(
+            falls, wide, head_std=0.9, head_rank=5.0, knn=0.35, rank=2.0, std=0.2
+        ),  # healthy outputs of features that are not
         "y": run(rises, wide, head_std=0.01, head_rank=1.1, std=0.9, rank=9.0, knn=0.41),  # total collapse of the head alone
         "z": run(stays, start, head_std=0.3, head_rank=11.0, knn=0.5),  # healthy
     }

@@ -60,7 +60,12 @@ def queue_cases() -> Iterable[tuple[str, Arguments]]:
         return given | {"queue_ids": torch.tensor(queue_ids, dtype=torch.long), "size": size, "temperature": temperature}
 
     example = {"queries": torch.tensor([[2.0, 0.0]]), "keys": torch.tensor([[0.0, 5.0]]), "ids": torch.tensor([4])}
-    example |= {"queue": torch.tensor([[1.0, 0.0], [0.6, 0.8]]), "queue_ids": torch.tensor([4, 9]), "size": 2, "temperature": 1.0}
+    example |= {
+        "queue": torch.tensor([[1.0, 0.0], [0.6, 0.8]]),
+        "queue_ids": torch.tensor([4, 9]),
+        "size": 2,
+        "temperature": 1.0,
+    }
     yield "the example", example
     longer = case([3, 0, 5], [0, 7, 3, 8, 1, 5, 2], 8, seed=1)
     yield from ((f"a queue that holds older keys of the batch's own images, {words}", a) for words, a in variants(longer))
