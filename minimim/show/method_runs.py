@@ -1,0 +1,33 @@
+"""What benchmarks/methods.py has stored, as the lessons read it: whatever seeds, lengths and variants are there."""
+
+import csv
+import statistics
+from pathlib import Path
+
+
+class Stored:
+    """The lines of a results file, of one data set. floors: {name: its line}."""
+
+    def __init__(self, path: str | Path, data: str = "scenes"):
+        with open(path, newline="") as file:
+            self.rows = [row for row in csv.DictReader(file, restval="") if row["data"] == data]
+        self.floors = {row["method"]: row for row in self.rows if row["stage"] == "floor"}
+
+    def runs(self, method: str, variant: str = "") -> dict[int, list[dict]]:
+        """{steps: the whole runs of a method, one line a seed}; those in bf16 where there are any."""
+        found = [row for row in self.rows if row["method"] == method and row["variant"] == variant and row["stage"] in ("whole", "again")]
+        found = [row for row in found if row["precision"] == "bf16"] or found
+        return {steps: list({row["seed"]: row for row in found if int(row["steps"]) == steps}.values()) for steps in sorted({int(row["steps"]) for row in found})}
+
+    def options(self, method: str, option: str) -> dict[str, dict[int, list[dict]]]:
+        """{value: `runs`} of a method with another value of one option, such as mask_ratio, and nothing else changed."""
+        variants = {row["variant"] for row in self.rows if row["method"] == method and row["variant"].startswith(f"{option}=") and "," not in row["variant"]}
+        return {variant.partition("=")[2]: self.runs(method, variant) for variant in sorted(variants)}
+
+
+def over_seeds(rows: list[dict], what: str = "linear", error: str = "") -> tuple[float, float]:
+    """The mean of a column over the lines, and its error: the standard deviation over the seeds, or the mean of the column `error`
+    where that is larger."""
+    values = [float(row[what]) for row in rows]
+    test = [float(row[error]) for row in rows if error and row[error] != ""]
+    return statistics.mean(values), max(statistics.stdev(values) if len(values) > 1 else 0.0, statistics.mean(test) if test else 0.0)
