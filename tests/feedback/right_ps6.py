@@ -51,7 +51,9 @@ def hog_window_by_window(across, down, patch_size, cells, margin, bins):
     low = place.floor()
     maps = torch.zeros(*across.shape, bins, dtype=across.dtype)
     for b in range(bins):
-        maps[..., b] = torch.where(low == b, votes * (low + 1 - place), 0) + torch.where((low + 1) % bins == b, votes * (place - low), 0)
+        maps[..., b] = torch.where(low == b, votes * (low + 1 - place), 0) + torch.where(
+            (low + 1) % bins == b, votes * (place - low), 0
+        )
     high, wide = patch_size // cells[0], patch_size // cells[1]
     patches = []
     for top in range(0, across.shape[1], patch_size):
@@ -79,7 +81,8 @@ def hog_running_sums(across, down, patch_size, cells, margin, bins):
     high, wide = patch_size // cells[0], patch_size // cells[1]
     starts = [torch.arange(0, side, step) for side, step in ((rows, high), (cols, wide))]
     (t, e), (left, r) = (
-        ((s - margin).clamp(min=0), (s + step + margin).clamp(max=side)) for s, step, side in zip(starts, (high, wide), (rows, cols), strict=True)
+        ((s - margin).clamp(min=0), (s + step + margin).clamp(max=side))
+        for s, step, side in zip(starts, (high, wide), (rows, cols), strict=True)
     )
     box = table[:, :, e][..., r] - table[:, :, t][..., r] - table[:, :, e][..., left] + table[:, :, t][..., left]
     x = rearrange(box, "b n (u r) (v c) -> b (u v) (r c n)", r=cells[0], c=cells[1]).clamp(min=0)
@@ -94,7 +97,8 @@ def hog_unfolded(across, down, patch_size, cells, margin, bins):
     part = place - low
     votes = (across * across + down * down).sqrt()
     weights = votes[..., None] * (
-        F.one_hot(low.long().remainder(bins), bins) * (1 - part)[..., None] + F.one_hot((low.long() + 1).remainder(bins), bins) * part[..., None]
+        F.one_hot(low.long().remainder(bins), bins) * (1 - part)[..., None]
+        + F.one_hot((low.long() + 1).remainder(bins), bins) * part[..., None]
     )
     high, wide = patch_size // cells[0], patch_size // cells[1]
     padded = F.pad(weights, (0, 0, margin, margin, margin, margin))
@@ -117,7 +121,13 @@ def hog_in_numpy(across, down, patch_size, cells, margin, bins):
     padded = np.pad(maps, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
     sums = np.stack(
         [
-            np.stack([padded[:, y : y + high + 2 * margin, x : x + wide + 2 * margin].sum((1, 2)) for x in range(0, a.shape[2], wide)], 1)
+            np.stack(
+                [
+                    padded[:, y : y + high + 2 * margin, x : x + wide + 2 * margin].sum((1, 2))
+                    for x in range(0, a.shape[2], wide)
+                ],
+                1,
+            )
             for y in range(0, a.shape[1], high)
         ],
         1,
@@ -230,5 +240,12 @@ def revive_with_numpy(codes, latents, usage, momentum, threshold):
 
 RIGHT = {
     "ps6.1": [hog_by_tents, hog_pixel_by_pixel, hog_window_by_window, hog_running_sums, hog_unfolded, hog_in_numpy],
-    "ps6.2": [revive_by_cdist, revive_in_lists, revive_with_infinities, revive_recursively, revive_in_float64, revive_with_numpy],
+    "ps6.2": [
+        revive_by_cdist,
+        revive_in_lists,
+        revive_with_infinities,
+        revive_recursively,
+        revive_in_float64,
+        revive_with_numpy,
+    ],
 }

@@ -1,4 +1,4 @@
-"""Right answers to problem set 6, tasks 3 to 5, masks, in many hands."""
+"""Right answers to problem set 6, tasks 3 and 4, masks, in many hands."""
 
 import math
 from itertools import product
@@ -30,7 +30,10 @@ def blocks_in_lists(sizes, corners, grid, count):
 def blocks_one_patch_at_a_time(sizes, corners, grid, count):
     out = torch.zeros(len(sizes), *grid, dtype=torch.bool)
     for mask, shapes, places in zip(out, sizes.tolist(), corners.tolist(), strict=True):
-        shapes, places = [*shapes, [grid[0] - 2, grid[1] - 2]], [*places, [0.0, 0.0]]  # the last one covers all inner patches
+        shapes, places = (
+            [*shapes, [grid[0] - 2, grid[1] - 2]],
+            [*places, [0.0, 0.0]],
+        )  # the last one covers all inner patches
         for (h, w), (u, v) in zip(shapes, places, strict=True):
             top, left = 1 + math.floor(u * (grid[0] - 1 - h)), 1 + math.floor(v * (grid[1] - 1 - w))
             for r in range(top, top + h):
@@ -107,7 +110,9 @@ def hint_in_lists(importance, patch_size, noise, count, top, hint):
     cols = importance.shape[2] // p
     hidden, hints = (torch.zeros(len(noise), n, dtype=torch.bool) for _ in range(2))
     for b in range(len(noise)):
-        worth = [importance[b, k // cols * p : k // cols * p + p, k % cols * p : k % cols * p + p].mean().item() for k in range(n)]
+        worth = [
+            importance[b, k // cols * p : k // cols * p + p, k % cols * p : k % cols * p + p].mean().item() for k in range(n)
+        ]
         order = sorted(range(n), key=lambda k: -worth[k])
         inside, outside = order[:top], order[top:]
         inside.sort(key=lambda k: noise[b, k].item())
@@ -154,7 +159,13 @@ def hint_by_comparing(importance, patch_size, noise, count, top, hint):
 
 def hint_in_numpy(importance, patch_size, noise, count, top, hint):
     b, h, w = importance.shape
-    worth = importance.double().numpy().reshape(b, h // patch_size, patch_size, w // patch_size, patch_size).mean((2, 4)).reshape(b, -1)
+    worth = (
+        importance.double()
+        .numpy()
+        .reshape(b, h // patch_size, patch_size, w // patch_size, patch_size)
+        .mean((2, 4))
+        .reshape(b, -1)
+    )
     u, hidden, hints = noise.numpy(), np.zeros(noise.shape, bool), np.zeros(noise.shape, bool)
     for i in range(b):
         order = np.argsort(-worth[i], kind="stable")
@@ -171,128 +182,21 @@ def hint_by_two_sorts(importance, patch_size, noise, count, top, hint):
     worth = rearrange(importance, "b (r p) (c q) -> b (r c) (p q)", p=patch_size, q=patch_size).mean(-1)
     inside = worth.argsort(dim=1, descending=True, stable=True).argsort(1) < top
     order = noise.argsort(1)
-    order = order.gather(1, (~inside).gather(1, order).byte().argsort(dim=1, stable=True))  # the object by noise, then the others
+    order = order.gather(
+        1, (~inside).gather(1, order).byte().argsort(dim=1, stable=True)
+    )  # the object by noise, then the others
     place = order.argsort(1)
     return (place >= hint) & (place < hint + count), place < hint
 
 
-# ps6.5, right
-
-
-def layout_by_sets(corners, size, targets, context, noise, grid):
-    def block(top, left, h, w):
-        return {(r, c) for r in range(top, top + h) for c in range(left, left + w)}
-
-    blocks = torch.zeros(len(corners), targets, *grid, dtype=torch.bool)
-    free = []
-    for b, places in enumerate(corners.tolist()):
-        used: set = set()
-        number = 0
-        for r, c in places:
-            if number == targets:
-                break
-            one = block(r, c, *size)
-            if used.isdisjoint(one):
-                used |= one
-                blocks[b, number, r : r + size[0], c : c + size[1]] = True
-                number += 1
-        free.append([r * grid[1] + c for r, c in block(*context[b].tolist()) - used])
-    keep = min(len(ids) for ids in free)
-    visible = torch.zeros_like(noise).bool()
-    for b, ids in enumerate(free):
-        visible[b, sorted(ids, key=lambda n: noise[b, n].item())[:keep]] = True
-    return blocks.flatten(2), visible
-
-
-def layout_by_corners(corners, size, targets, context, noise, grid):
-    """Two blocks of one size overlap if their corners are near in both directions."""
-    blocks, visible = torch.zeros(len(corners), targets, *grid, dtype=torch.bool), torch.zeros(len(corners), *grid, dtype=torch.bool)
-    for b in range(len(corners)):
-        taken: list = []
-        for r, c in corners[b].tolist():
-            far = [abs(r - y) >= size[0] or abs(c - x) >= size[1] for y, x in taken]
-            if all(far) and len(taken) < targets:
-                blocks[b, len(taken), r : r + size[0], c : c + size[1]] = True
-                taken.append((r, c))
-        t, left, h, w = context[b].tolist()
-        visible[b, t : t + h, left : left + w] = True
-        visible[b] &= ~blocks[b].any(0)
-    visible = visible.flatten(1)
-    keep = visible.sum(1).amin()
-    lower = (noise[:, None] < noise[:, :, None]) & visible[:, None]
-    return blocks.flatten(2), visible & (lower.sum(-1) < keep)
-
-
-def layout_all_images_at_once(corners, size, targets, context, noise, grid):
-    """Candidate by candidate, all images side by side."""
-    n = torch.arange(grid[0] * grid[1])
-    row, col = n // grid[1], n % grid[1]
-
-    def block(top, left, h, w):
-        top, left = top[:, None], left[:, None]
-        return (row >= top) & (row < top + h) & (col >= left) & (col < left + w)
-
-    blocks, taken = torch.zeros(len(corners), targets, len(n), dtype=torch.bool), torch.zeros(len(corners), dtype=torch.long)
-    for k in range(corners.shape[1]):
-        one = block(corners[:, k, 0], corners[:, k, 1], *size)
-        good = ~(one & blocks.any(1)).any(1) & (taken < targets)
-        blocks[good, taken[good]] = one[good]
-        taken += good
-    top, left, h, w = context.T
-    free = block(top, left, h[:, None], w[:, None]) & ~blocks.any(1)
-    order = torch.where(free, noise, 2).argsort(1)[:, : int(free.sum(1).min())]
-    return blocks, torch.zeros_like(free).scatter(1, order, True)
-
-
-def layout_by_a_map_of_owners(corners, size, targets, context, noise, grid):
-    """A table that says which target a patch belongs to, 0 = none."""
-    owner = torch.zeros(len(corners), *grid, dtype=torch.long)
-    free = torch.zeros(len(corners), *grid, dtype=torch.bool)
-    for b in range(len(corners)):
-        for r, c in corners[b].tolist():
-            window = owner[b, r : r + size[0], c : c + size[1]]
-            if not window.any() and int(owner[b].max()) < targets:
-                window[:] = int(owner[b].max()) + 1
-        t, left, h, w = context[b]
-        free[b, t : t + h, left : left + w] = owner[b, t : t + h, left : left + w] == 0
-    owner, free = owner.flatten(1), free.flatten(1)
-    blocks = owner[:, None] == torch.arange(1, targets + 1)[:, None]
-    rank = noise.masked_fill(~free, 9.0).argsort(1).argsort(1)
-    return blocks, rank < free.sum(1).min()
-
-
-def layout_in_numpy(corners, size, targets, context, noise, grid):
-    blocks, free = np.zeros((len(corners), targets, *grid), bool), np.zeros((len(corners), *grid), bool)
-    for b, places in enumerate(corners.numpy()):
-        number = 0
-        for r, c in places:
-            place = (slice(r, r + size[0]), slice(c, c + size[1]))
-            if number < targets and not blocks[b][(slice(None), *place)].any():
-                blocks[b][(number, *place)] = True
-                number += 1
-        t, left, h, w = context[b].numpy()
-        free[b, t : t + h, left : left + w] = True
-        free[b] &= ~blocks[b].any(0)
-    free = free.reshape(len(free), -1)
-    order = np.argsort(np.where(free, noise.double().numpy(), np.inf), axis=1)
-    visible = np.zeros_like(free)
-    np.put_along_axis(visible, order[:, : free.sum(1).min()], True, axis=1)
-    return torch.from_numpy(blocks.reshape(len(blocks), targets, -1)), torch.from_numpy(visible)
-
-
-def layout_thresholds(corners, size, targets, context, noise, grid):
-    """The K-th lowest noise of what is free is the limit."""
-    blocks, _ = layout_by_sets(corners, size, targets, context, noise, grid)
-    row, col = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    free = torch.stack([(row >= t) & (row < t + h) & (col >= s) & (col < s + w) for t, s, h, w in context.tolist()]).flatten(1)
-    free = free & ~blocks.any(1)
-    keep = int(free.sum(1).min())
-    limit = torch.stack([n[f].sort().values[keep - 1] if keep else n.new_tensor(-1) for n, f in zip(noise, free, strict=True)])
-    return blocks, free & (noise <= limit[:, None])
-
-
 RIGHT = {
-    "ps6.3": [blocks_in_lists, blocks_one_patch_at_a_time, blocks_in_the_inner_grid, blocks_by_keys, blocks_by_sets, blocks_in_numpy],
+    "ps6.3": [
+        blocks_in_lists,
+        blocks_one_patch_at_a_time,
+        blocks_in_the_inner_grid,
+        blocks_by_keys,
+        blocks_by_sets,
+        blocks_in_numpy,
+    ],
     "ps6.4": [hint_in_lists, hint_by_topk, hint_in_one_order, hint_by_comparing, hint_in_numpy, hint_by_two_sorts],
-    "ps6.5": [layout_by_sets, layout_by_corners, layout_all_images_at_once, layout_by_a_map_of_owners, layout_in_numpy, layout_thresholds],
 }

@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import right_ps6 as right
+import right_ps6_layouts as right_layouts
 import right_ps6_masks as right_masks
 import torch
 import wrong_ps6 as wrong
@@ -19,9 +20,12 @@ from minimim.masking import block, blocks, guided
 from minimim.targets import handmade, tokens, vq
 
 TASKS = {task.name: task for task in ps6.TASKS}
-SETS = {home: Graded("ps6", TASKS, home) for home in ("right_ps6", "right_ps6_masks", "wrong_ps6", "wrong_ps6_masks", __name__)}
+SETS = {
+    home: Graded("ps6", TASKS, home)
+    for home in ("right_ps6", "right_ps6_masks", "right_ps6_layouts", "wrong_ps6", "wrong_ps6_masks", __name__)
+}
 SET = SETS[__name__]
-RIGHT = right.RIGHT | right_masks.RIGHT
+RIGHT = right.RIGHT | right_masks.RIGHT | right_layouts.RIGHT
 WRONG = wrong.WRONG | wrong_masks.WRONG
 HELD = {  # what comes nearest to an answer in the library
     "ps6.1": [wrong.hog_of_the_library, wrong.hog_by_the_class],
@@ -90,7 +94,9 @@ def test_the_check_and_the_graded_cells_agree_on_answers_that_are_spoilt(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_each_graded_cell_tells_wrong_answers_apart(name):
-    cells = {mark["grade_id"] for _, mark in SET.of(name)} - {"ps6-3-places"}  # whoever errs there hides other patches in ps6-3-count too
+    cells = {mark["grade_id"] for _, mark in SET.of(name)} - {
+        "ps6-3-places"
+    }  # whoever errs there hides other patches in ps6-3-count too
     for _, answer in WRONG[name]:
         lost = SETS[answer.__module__].lost(name, answer)
         cells -= lost if len(lost) < len(SET.of(name)) else set()
@@ -104,8 +110,12 @@ def test_no_input_hangs_on_rounding():
         exact = TASKS["ps6.2" if "codes" in trial.arguments else "ps6.4" if "hint" in trial.arguments else "ps6.3"]
         shaken = copy.deepcopy(trial.arguments)
         for x in shaken.values():
-            if isinstance(x, torch.Tensor) and x.is_floating_point() and len(x.unique()) > 20:  # small tables hold ties on purpose
-                x.mul_(1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).clamp(-1, 1))
+            if (
+                isinstance(x, torch.Tensor) and x.is_floating_point() and len(x.unique()) > 20
+            ):  # small tables hold ties on purpose
+                x.mul_(
+                    1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype).clamp(-1, 1)
+                )
         assert not difference(exact.truth(**shaken), trial.expected, (1e-3, 1e-3)), trial.words
 
 

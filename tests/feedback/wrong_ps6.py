@@ -19,7 +19,9 @@ def hog_of_the_library(across, down, patch_size, cells, margin, bins):
     votes = (across.square() + down.square()).sqrt().unsqueeze(1)
     bin_of = (torch.atan2(across, down).unsqueeze(1) / torch.pi * bins).floor().remainder(bins)
     cell = patch_size // cells[0], patch_size // cells[1]
-    histograms = torch.stack([F.avg_pool2d(torch.where(bin_of == b, votes, 0), cell) * cell[0] * cell[1] for b in range(bins)], dim=2)
+    histograms = torch.stack(
+        [F.avg_pool2d(torch.where(bin_of == b, votes, 0), cell) * cell[0] * cell[1] for b in range(bins)], dim=2
+    )
     histograms = F.normalize(histograms, dim=2, eps=1e-12).flatten(1, 2)
     return rearrange(histograms, "b n (u r) (v c) -> b (u v) (n r c)", r=cells[0], c=cells[1])
 
@@ -123,7 +125,18 @@ def revive_by_kmeans(codes, latents, usage, momentum, threshold):
     return found, counts.to(usage.dtype), usage < threshold
 
 
-def revive_with(usage_of=None, is_dead=None, before=None, after=None, order=None, start=None, limit=0.0, living_only=True, results=None, turn=list):
+def revive_with(
+    usage_of=None,
+    is_dead=None,
+    before=None,
+    after=None,
+    order=None,
+    start=None,
+    limit=0.0,
+    living_only=True,
+    results=None,
+    turn=list,
+):
     """A student's loop with one thing changed. usage_of(old, counts, momentum); is_dead(new, old, counts, threshold); before(distances)
     and after(distances, new distances); order(away) → a latent; start(new, dead, old, threshold)."""
 

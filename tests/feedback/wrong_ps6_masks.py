@@ -3,7 +3,8 @@ answer in the library."""
 
 import torch
 import torch.nn.functional as F
-from right_ps6_masks import blocks_in_lists, hint_in_lists, layout_by_corners
+from right_ps6_layouts import layout_by_corners
+from right_ps6_masks import blocks_in_lists, hint_in_lists
 
 from minimim.masking import mask_by_noise
 from minimim.masking.block import RECTANGLES, BlockMasking
@@ -20,7 +21,16 @@ def blocks_of_the_library(sizes, corners, grid, count):
     return BlockMasking(count / patches)({"image": corners}, grid, noise=noise)[0].hidden
 
 
-def blocks_with(first=1, rows_of=lambda u, side, s: int(u * (side - 1 - s)), stop="patch", swap=False, turn=False, order=None, rest="inner", lie="rows"):
+def blocks_with(
+    first=1,
+    rows_of=lambda u, side, s: int(u * (side - 1 - s)),
+    stop="patch",
+    swap=False,
+    turn=False,
+    order=None,
+    rest="inner",
+    lie="rows",
+):
     """A student's loop with one thing changed. rows_of(u, side, size) → the place; stop: after which patch or rectangle."""
 
     def answer(sizes, corners, grid, count):
@@ -73,7 +83,9 @@ def blocks_in_reading_order(sizes, corners, grid, count):
     covered = blocks_in_lists(sizes, corners, grid, 0)
     for b in range(len(sizes)):
         for k in range(sizes.shape[1]):
-            covered[b] |= blocks_in_lists(sizes[b : b + 1, k : k + 1], corners[b : b + 1, k : k + 1], grid, int(sizes[b, k].prod()))[0]
+            covered[b] |= blocks_in_lists(
+                sizes[b : b + 1, k : k + 1], corners[b : b + 1, k : k + 1], grid, int(sizes[b, k].prod())
+            )[0]
     inner = blocks_in_lists(sizes, corners, grid, (grid[0] - 2) * (grid[1] - 2))
     stage = torch.where(covered, 0, torch.where(inner, 1, 2))
     return stage.argsort(dim=1, stable=True).argsort(dim=1) < count
@@ -115,7 +127,9 @@ def hint_with(pool=None, best=None, shown=None, fill=None, results=None, flip=Fa
             near = shown(inside, u, worth, hint) if shown else sorted(inside, key=lambda n, u=u: float(u[n]))[:hint]
             outside = [n for n in range(len(u)) if n not in inside]
             missing = count - (top - hint)
-            others = fill(outside, u, worth, missing, near) if fill else sorted(outside, key=lambda n, u=u: float(u[n]))[:missing]
+            others = (
+                fill(outside, u, worth, missing, near) if fill else sorted(outside, key=lambda n, u=u: float(u[n]))[:missing]
+            )
             masks = torch.zeros(3, len(u), dtype=torch.bool)
             masks[0, [n for n in inside if n not in near] + list(others)] = True
             masks[1, list(near)], masks[2, list(inside)] = True, True

@@ -28,7 +28,17 @@ def until_enough(rectangles: list, inner: list, count: int) -> list:
     return list(dict.fromkeys([place for one in rectangles for place in one] + inner))[:count]
 
 
-def inner_blocks(*, corner=right_corner, shape=None, place=None, choose=until_enough, lie=rectangle, first=1, upside_down=False, flat="rows") -> Callable:
+def inner_blocks(
+    *,
+    corner=right_corner,
+    shape=None,
+    place=None,
+    choose=until_enough,
+    lie=rectangle,
+    first=1,
+    upside_down=False,
+    flat="rows",
+) -> Callable:
     """A mistake: another corner(u, side, size); shape(height, width); place(u, v); choose(rectangles, inner, count) → places;
     rectangle's patches in another order, `lie`; inner patches from row `first` on; True = visible; patches numbered by columns."""
 
@@ -106,7 +116,9 @@ INNER_BLOCKS = {
     "rectangles touch the border: the row of `corners` is spread over all rows, and only the inner ones are free": inner_blocks(
         corner=lambda u, side, size: math.floor(u * (side - size + 1))
     ),
-    "rectangles begin at row 0 and column 0: the inner patches begin at 1": inner_blocks(corner=lambda u, side, size: math.floor(u * (side - 1 - size))),
+    "rectangles begin at row 0 and column 0: the inner patches begin at 1": inner_blocks(
+        corner=lambda u, side, size: math.floor(u * (side - 1 - size))
+    ),
     "the last place is never reached: a side of s in r inner rows has r − s + 1 places": inner_blocks(
         corner=lambda u, side, size: 1 + math.floor(u * max(0, side - 2 - size))
     ),
@@ -117,11 +129,19 @@ INNER_BLOCKS = {
         corner=lambda u, side, size: min(1 + math.floor(u * (side - 2)), side - 1 - size)
     ),
     "height and width are exchanged: sizes[..., 0] is the height": inner_blocks(shape=lambda high, wide: (wide, high)),
-    "the numbers of `corners` are exchanged: the first decides the row, the second the column": inner_blocks(place=lambda u, v: (v, u)),
+    "the numbers of `corners` are exchanged: the first decides the row, the second the column": inner_blocks(
+        place=lambda u, v: (v, u)
+    ),
     "the last rectangle is kept whole, and more than `count` patches are hidden": inner_blocks(choose=whole_rectangles),
-    "a rectangle that would be too large is passed over; its first patches are hidden until the count is reached": inner_blocks(choose=those_that_fit),
-    "the rectangle that would be too large is left out whole; its first patches are hidden until the count is reached": inner_blocks(choose=stop_before),
-    "a patch that lies in two rectangles is counted twice, and fewer than `count` are hidden": inner_blocks(choose=counted_twice),
+    "a rectangle that would be too large is passed over; its first patches are hidden until the count is reached": inner_blocks(
+        choose=those_that_fit
+    ),
+    "the rectangle that would be too large is left out whole; its first patches are hidden until the count is reached": inner_blocks(
+        choose=stop_before
+    ),
+    "a patch that lies in two rectangles is counted twice, and fewer than `count` are hidden": inner_blocks(
+        choose=counted_twice
+    ),
     "where the rectangles are too small together, fewer than `count` patches are hidden: go on with the inner patches in reading order": inner_blocks(
         choose=not_filled
     ),
@@ -132,8 +152,12 @@ INNER_BLOCKS = {
     "a rectangle is trimmed column by column; within a rectangle patches come in reading order, row by row": inner_blocks(
         lie=lambda top, left, high, wide: sorted(rectangle(top, left, high, wide), key=lambda place: place[::-1])
     ),
-    "where the rectangles are too small together, the rest is taken from below; it comes in reading order, from the top": inner_blocks(choose=from_below),
-    "where the rectangles are too small together, the rest touches the border: only inner patches may be hidden": inner_blocks(first=0),
+    "where the rectangles are too small together, the rest is taken from below; it comes in reading order, from the top": inner_blocks(
+        choose=from_below
+    ),
+    "where the rectangles are too small together, the rest touches the border: only inner patches may be hidden": inner_blocks(
+        first=0
+    ),
     "patch (r, c) is put at c · rows + r; reading order goes row by row, r · cols + c": inner_blocks(flat="columns"),
 }
 
@@ -159,7 +183,9 @@ def targets_and_context(
 
     def mistaken(corners, size, targets, context, noise, grid):
         def block(top, left, high, wide):
-            return {r * grid[1] + c for r in range(top, min(top + high, grid[0])) for c in range(left, min(left + wide, grid[1]))}
+            return {
+                r * grid[1] + c for r in range(top, min(top + high, grid[0])) for c in range(left, min(left + wide, grid[1]))
+            }
 
         high, wide = size[::-1] if turned else size
         blocks, free, whole = torch.zeros(len(corners), targets, grid[0] * grid[1], dtype=torch.bool), [], []
@@ -219,22 +245,34 @@ TARGETS = {
         targets_and_context(stop=False)
     ),
     "height and width are exchanged: size is (height, width)": targets_and_context(turned=True),
-    "targets that could not be placed repeat the last one; they hold no patch at all": targets_and_context(fill=repeat_the_last),
-    "targets that could not be placed are filled with candidates that overlap; they hold no patch at all": targets_and_context(fill=take_the_first_after_all),
+    "targets that could not be placed repeat the last one; they hold no patch at all": targets_and_context(
+        fill=repeat_the_last
+    ),
+    "targets that could not be placed are filled with candidates that overlap; they hold no patch at all": targets_and_context(
+        fill=take_the_first_after_all
+    ),
     "the context still holds patches of targets": targets_and_context(minus="none"),
-    "the context also lacks the patches of candidates that were passed over; only those of targets are taken out": targets_and_context(minus="all"),
-    "images show different numbers of patches; each shows as many as the image of the batch with the fewest": targets_and_context(keep=lambda free, whole: free),
+    "the context also lacks the patches of candidates that were passed over; only those of targets are taken out": targets_and_context(
+        minus="all"
+    ),
+    "images show different numbers of patches; each shows as many as the image of the batch with the fewest": targets_and_context(
+        keep=lambda free, whole: free
+    ),
     "of a context that is too large the first patches in reading order stay, and the lower part is never shown; those with the lowest noise stay": (
         targets_and_context(order=in_front)
     ),
     "of a context that is too large the patches with the highest noise stay; those with the lowest noise stay": targets_and_context(
         order=lambda patches, noise, keep: lowest(patches, [-x for x in noise], keep)
     ),
-    "patches are counted before those of targets are taken out of the context": targets_and_context(keep=lambda free, whole: [min(whole)] * len(free)),
+    "patches are counted before those of targets are taken out of the context": targets_and_context(
+        keep=lambda free, whole: [min(whole)] * len(free)
+    ),
     "the context is read as (top, left, bottom, right); it is (top, left, height, width)": targets_and_context(
         room=lambda top, left, high, wide: (top, left, max(0, high - top), max(0, wide - left))
     ),
-    "the context is the whole image minus the targets; it is a block": targets_and_context(room=lambda top, left, high, wide: (0, 0, 10**6, 10**6)),
+    "the context is the whole image minus the targets; it is a block": targets_and_context(
+        room=lambda top, left, high, wide: (0, 0, 10**6, 10**6)
+    ),
     "height and width of the context are exchanged: it is (top, left, height, width)": targets_and_context(
         room=lambda top, left, high, wide: (top, left, wide, high)
     ),

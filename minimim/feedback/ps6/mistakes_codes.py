@@ -78,8 +78,12 @@ REVIVE = {
     "momentum is on the wrong side: usage keeps `momentum` of what it was, and takes (1 − momentum) of the counts": revived(
         average=lambda usage, counts, m: (1 - m) * usage + m * counts
     ),
-    "usage is the counts of this batch alone; it is a moving average": revived(average=lambda usage, counts, m: counts.clone()),
-    "usage does not change: the counts of this batch have a part in it": revived(average=lambda usage, counts, m: usage.clone()),
+    "usage is the counts of this batch alone; it is a moving average": revived(
+        average=lambda usage, counts, m: counts.clone()
+    ),
+    "usage does not change: the counts of this batch have a part in it": revived(
+        average=lambda usage, counts, m: usage.clone()
+    ),
     "the counts are divided by the number of latents; usage is an average of how many latents choose a code": revived(
         average=lambda usage, counts, m: averaged(usage, counts / counts.sum(), m)
     ),
@@ -88,33 +92,53 @@ REVIVE = {
         dies=lambda new, old, counts, t: counts == 0
     ),
     "the usage of before decides which code is dead; the new one does": revived(dies=lambda new, old, counts, t: old < t),
-    "a code whose usage is just the threshold is dead; only a lower one is": revived(dies=lambda new, old, counts, t: new <= t),
+    "a code whose usage is just the threshold is dead; only a lower one is": revived(
+        dies=lambda new, old, counts, t: new <= t
+    ),
     "the distance is taken to all codes, also to the dead: what only a dead code is near to has nobody once that code has moved": revived(
         begin=lambda table, dead: table.amin(1)
     ),
-    "all dead codes move to the same latent: after each, the distances are to be taken anew": revived(update=kept, pick=lambda away, n: away.argmax()),
+    "all dead codes move to the same latent: after each, the distances are to be taken anew": revived(
+        update=kept, pick=lambda away, n: away.argmax()
+    ),
     "the dead codes take the first few of one ranking: two far latents may lie side by side, so take the distances anew after each": revived(
         update=kept, pick=ranked
     ),
-    "the distance to the last revived code alone counts for the next; the nearest of all living codes counts": revived(update=lambda away, new: new),
+    "the distance to the last revived code alone counts for the next; the nearest of all living codes counts": revived(
+        update=lambda away, new: new
+    ),
     "a dead code moves to the latent that is nearest to a code; the farthest is served worst": revived(
         pick=lambda away, n: torch.where(away > 0, away, torch.inf).argmin()
     ),
     "a dead code moves to a latent by its place in the list, and not by its distance": revived(
         pick=lambda away, n: min(n, len(away) - 1), even_at_0=True
     ),
-    "the dead codes are served from the last to the first; the one with the lowest number comes first": revived(turn=lambda ids: ids.flip(0)),
+    "the dead codes are served from the last to the first; the one with the lowest number comes first": revived(
+        turn=lambda ids: ids.flip(0)
+    ),
     "the usage of a revived code stays what it was, and it will be dead in the next step": revived(fresh=lambda *_: None),
-    "a revived code begins with a usage of 1; it begins with the mean usage of the codes that are not dead": revived(fresh=lambda *_: 1.0),
-    "a revived code begins with a usage of 0; it begins with the mean usage of the codes that are not dead": revived(fresh=lambda *_: 0.0),
+    "a revived code begins with a usage of 1; it begins with the mean usage of the codes that are not dead": revived(
+        fresh=lambda *_: 1.0
+    ),
+    "a revived code begins with a usage of 0; it begins with the mean usage of the codes that are not dead": revived(
+        fresh=lambda *_: 0.0
+    ),
     "a revived code begins at the threshold; it begins with the mean usage of the codes that are not dead": revived(
         fresh=lambda new, dead, old, t: t
     ),
-    "the mean usage runs over all codes, also the dead; it is that of the codes that are not dead": revived(fresh=lambda new, dead, old, t: new.mean()),
-    "the mean usage is that of before; the new one was asked for": revived(fresh=lambda new, dead, old, t: old[~dead].mean()),
-    "a dead code moves although every latent has a living code at its very place: it stays dead, with its code and its usage": revived(even_at_0=True),
+    "the mean usage runs over all codes, also the dead; it is that of the codes that are not dead": revived(
+        fresh=lambda new, dead, old, t: new.mean()
+    ),
+    "the mean usage is that of before; the new one was asked for": revived(
+        fresh=lambda new, dead, old, t: old[~dead].mean()
+    ),
+    "a dead code moves although every latent has a living code at its very place: it stays dead, with its code and its usage": revived(
+        even_at_0=True
+    ),
     "`revived` says which codes are dead; it says which have moved": revived(flags=lambda dead, done: dead),
     "`revived` is upside down: True is a code that has moved": revived(flags=lambda dead, done: ~done),
-    "the living codes move to the mean of their latents, as in k-means; they stay where they are": revived(others=to_the_means),
+    "the living codes move to the mean of their latents, as in k-means; they stay where they are": revived(
+        others=to_the_means
+    ),
     "latents are counted once more after the revival; usage is worked out before it": revived(again=True),
 }

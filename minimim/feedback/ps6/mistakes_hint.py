@@ -89,31 +89,47 @@ def kept_apart(importance, patch_size, noise, count, top, hint):
 
 
 HINT_MASK = {
-    "True is visible; in this course True means hidden, see lesson 02": hint_mask(show=lambda hidden, hints, o: (~hidden, hints)),
-    "the least important patches are the object; the most important are": hint_mask(choose=lambda worth, top: most_important(-worth, top)),
+    "True is visible; in this course True means hidden, see lesson 02": hint_mask(
+        show=lambda hidden, hints, o: (~hidden, hints)
+    ),
+    "the least important patches are the object; the most important are": hint_mask(
+        choose=lambda worth, top: most_important(-worth, top)
+    ),
     "argsort once gives the order, not the ranks: at place i stands which patch is the i-th": hint_mask(choose=one_argsort),
-    "the importance of a patch is its largest pixel; the mean was asked for": hint_mask(worth=lambda x, p: squares(x, p).amax(-1)),
-    "the importance of a patch is one of its pixels; the mean was asked for": hint_mask(worth=lambda x, p: squares(x, p)[..., 0]),
+    "the importance of a patch is its largest pixel; the mean was asked for": hint_mask(
+        worth=lambda x, p: squares(x, p).amax(-1)
+    ),
+    "the importance of a patch is one of its pixels; the mean was asked for": hint_mask(
+        worth=lambda x, p: squares(x, p)[..., 0]
+    ),
     "patches are numbered column by column; reading order goes row by row": hint_mask(
         worth=lambda x, p: rearrange(x, "b (r p) (c q) -> b (c r) (p q)", p=p, q=p).mean(-1)
     ),
     "the patches of all images are ranked together; each image has `top` of its own": hint_mask(choose=over_the_batch),
-    "every image has the object of the first; each goes by its own map": hint_mask(choose=lambda worth, top: most_important(worth[:1], top).expand_as(worth)),
+    "every image has the object of the first; each goes by its own map": hint_mask(
+        choose=lambda worth, top: most_important(worth[:1], top).expand_as(worth)
+    ),
     "a threshold takes all that are equally important, and the object is larger than `top`: of equals, the first in reading order belong to it": hint_mask(
         choose=tied
     ),
-    "of equally important patches the last belong to the object; the first in reading order do": hint_mask(choose=last_of_equals),
+    "of equally important patches the last belong to the object; the first in reading order do": hint_mask(
+        choose=last_of_equals
+    ),
     "the hint is the most important of the object; noise decides which patches of it are shown": hint_mask(
         hinted=lambda noise, o, hint, worth: most_important(worth, hint)
     ),
     "the hint is the least important of the object; noise decides which patches of it are shown": hint_mask(
         hinted=lambda noise, o, hint, worth: o & ~most_important(worth, int(o[0].sum()) - hint)
     ),
-    "the hint has the highest noise of the object; the lowest stays visible": hint_mask(hinted=lambda noise, o, hint, worth: among(-noise, o, hint)),
+    "the hint has the highest noise of the object; the lowest stays visible": hint_mask(
+        hinted=lambda noise, o, hint, worth: among(-noise, o, hint)
+    ),
     "the hint is chosen from all patches; it is a part of the object": hint_mask(
         hinted=lambda noise, o, hint, worth: among(noise, torch.ones_like(o), hint),
     ),
-    "the hint lies outside the object; it is a part of it": hint_mask(hinted=lambda noise, o, hint, worth: among(noise, ~o, hint)),
+    "the hint lies outside the object; it is a part of it": hint_mask(
+        hinted=lambda noise, o, hint, worth: among(noise, ~o, hint)
+    ),
     "the hint is hidden as well": hint_mask(show=lambda hidden, hints, o: (hidden | hints, hints)),
     "the hint comes on top of the object, as the next important patches; it is a part of the `top`": hints_beside,
     "the object has `top` + `hint` patches; it has `top`, and the hint is among them": kept_apart,

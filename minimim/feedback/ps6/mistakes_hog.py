@@ -80,7 +80,16 @@ def cell_by_cell(x: Tensor, bins: int) -> Tensor:
     return scaled(x.unflatten(-1, (-1, bins))).flatten(-2)
 
 
-def hog(*, turn=turned, vote=None, share=shared, pool=pooled, scale=lambda x, bins: scaled(x), order="b (u v) (r c n)", swapped=False) -> Callable:
+def hog(
+    *,
+    turn=turned,
+    vote=None,
+    share=shared,
+    pool=pooled,
+    scale=lambda x, bins: scaled(x),
+    order="b (u v) (r c n)",
+    swapped=False,
+) -> Callable:
     """A mistake: another turn(across, down, bins), vote(length), share(turn, votes, bins) → (B, bins, H, W), pool(maps, patch_size,
     cells, margin), scale(numbers, bins), order of the result, or rows and columns of cells exchanged."""
 
@@ -132,30 +141,54 @@ def held_back(turn: Tensor, votes: Tensor, bins: int) -> Tensor:
 
 
 HOG = {
-    "a gradient and its opposite go to different directions; the directions are those of half a turn, 0° to 180°": hog(turn=signed),
+    "a gradient and its opposite go to different directions; the directions are those of half a turn, 0° to 180°": hog(
+        turn=signed
+    ),
     "the direction is measured from the vertical, atan2(across, down); 0° is a gradient that points across": hog(
         turn=lambda across, down, bins: turned(down, across, bins)
     ),
     "the slope down / across loses its sign, as with abs() before atan: 45° and 135° become one direction": hog(
         turn=lambda across, down, bins: turned(across.abs(), down.abs(), bins)
     ),
-    "a vote goes whole to the direction below its own; it is divided between the two that are nearest": hog(share=whole(torch.floor)),
-    "a vote goes whole to the nearest direction; it is divided between the two that are nearest": hog(share=whole(torch.round)),
+    "a vote goes whole to the direction below its own; it is divided between the two that are nearest": hog(
+        share=whole(torch.floor)
+    ),
+    "a vote goes whole to the nearest direction; it is divided between the two that are nearest": hog(
+        share=whole(torch.round)
+    ),
     "the two parts of a vote are exchanged: the nearer direction gets the larger part": hog(share=exchanged),
     "direction b lies at (b + ½) · 180° / bins; it lies at b · 180° / bins, so that direction 0 is 0° itself": hog(
         turn=lambda across, down, bins: turned(across, down, bins) - 0.5
     ),
-    "what lies between the last direction and 180° loses a part of its vote; direction 0 is the neighbour of the last, and gets it": hog(share=cut_short),
-    "what lies between the last direction and 180° stays with the last; direction 0 is its other neighbour, and gets its part": hog(share=held_back),
+    "what lies between the last direction and 180° loses a part of its vote; direction 0 is the neighbour of the last, and gets it": hog(
+        share=cut_short
+    ),
+    "what lies between the last direction and 180° stays with the last; direction 0 is its other neighbour, and gets its part": hog(
+        share=held_back
+    ),
     "every pixel has one vote; a vote weighs as much as its gradient is long": hog(vote=one_each),
     "the votes are squared lengths; the length was asked for": hog(vote=torch.square),
-    "the margin is not used: a cell also counts the pixels that lie up to `margin` around it": hog(pool=lambda maps, p, cells, margin: pooled(maps, p, cells, 0)),
-    "the margin ends at the edge of the patch; it reaches into the neighbouring patches, and ends at the edge of the image alone": hog(pool=within_the_patch),
-    "the patch is made larger by the margin and then cut into cells; each cell is made larger by itself, so that they overlap": hog(pool=around_the_patch),
-    "beyond the edge of the image, pixels are invented (mirrored); there is nothing there, and it gives no votes": hog(pool=invented("reflect")),
-    "beyond the edge of the image, its last pixels are repeated; there is nothing there, and it gives no votes": hog(pool=invented("replicate")),
-    "cells at the edge of the image are averaged over fewer pixels than others; the votes are summed": hog(pool=mean_of_what_is_there),
-    "each cell is brought to length 1 by itself; the cells of a patch are brought to length 1 together": hog(scale=cell_by_cell),
+    "the margin is not used: a cell also counts the pixels that lie up to `margin` around it": hog(
+        pool=lambda maps, p, cells, margin: pooled(maps, p, cells, 0)
+    ),
+    "the margin ends at the edge of the patch; it reaches into the neighbouring patches, and ends at the edge of the image alone": hog(
+        pool=within_the_patch
+    ),
+    "the patch is made larger by the margin and then cut into cells; each cell is made larger by itself, so that they overlap": hog(
+        pool=around_the_patch
+    ),
+    "beyond the edge of the image, pixels are invented (mirrored); there is nothing there, and it gives no votes": hog(
+        pool=invented("reflect")
+    ),
+    "beyond the edge of the image, its last pixels are repeated; there is nothing there, and it gives no votes": hog(
+        pool=invented("replicate")
+    ),
+    "cells at the edge of the image are averaged over fewer pixels than others; the votes are summed": hog(
+        pool=mean_of_what_is_there
+    ),
+    "each cell is brought to length 1 by itself; the cells of a patch are brought to length 1 together": hog(
+        scale=cell_by_cell
+    ),
     "the patches of an image are scaled together; each patch has length 1 by itself": hog(
         scale=lambda x, bins: scaled(x.flatten(1)).view(x.shape)
     ),
@@ -163,11 +196,15 @@ HOG = {
         scale=lambda x, bins: x / torch.where(x.sum(-1, keepdim=True) > 0, x.sum(-1, keepdim=True), 1)
     ),
     "the votes are not scaled: the numbers of a patch are to have length 1": hog(scale=lambda x, bins: x),
-    "a patch without any gradient gives NaN, 0 / 0; it is to be 0 throughout": hog(scale=lambda x, bins: x / x.norm(dim=-1, keepdim=True)),
+    "a patch without any gradient gives NaN, 0 / 0; it is to be 0 throughout": hog(
+        scale=lambda x, bins: x / x.norm(dim=-1, keepdim=True)
+    ),
     "a small number is added to the length, so that a faint patch stays below length 1; only a length of 0 needs another divisor": hog(
         scale=lambda x, bins: x / (x.norm(dim=-1, keepdim=True) + 1e-5)
     ),
-    "the order of a patch's numbers is direction, row, column, as in the library's HOG; here it is row, column, direction": hog(order="b (u v) (n r c)"),
+    "the order of a patch's numbers is direction, row, column, as in the library's HOG; here it is row, column, direction": hog(
+        order="b (u v) (n r c)"
+    ),
     "the cells of a patch come column by column; they come in reading order": hog(order="b (u v) (c r n)"),
     "the patches come column by column; they come in reading order": hog(order="b (v u) (r c n)"),
     "rows and columns of cells are exchanged: `cells` is (rows, columns)": hog(swapped=True),

@@ -24,7 +24,9 @@ def drawn(*shape: int, seed: int) -> Tensor:
 def hog_cases() -> Iterable[tuple[str, Arguments]]:
     """Gradients in all directions, some of length 0; cells of all forms, whose margins meet the edge of the image."""
 
-    def case(seed: int, batch: int, size: tuple[int, int], patch_size: int, cells: tuple[int, int], margin: int, bins: int) -> Arguments:
+    def case(
+        seed: int, batch: int, size: tuple[int, int], patch_size: int, cells: tuple[int, int], margin: int, bins: int
+    ) -> Arguments:
         across, down = drawn(2, batch, *size, seed=seed)
         given = {"across": across, "down": down, "patch_size": patch_size}
         return given | {"cells": cells, "margin": margin, "bins": bins}
@@ -34,7 +36,9 @@ def hog_cases() -> Iterable[tuple[str, Arguments]]:
     yield "the example, margin 0", named | {"margin": 0}
     yield "the example, margin 1", named | {"margin": 1}
     plain = case(1, 2, (8, 12), 4, (2, 1), 1, 5)
-    yield from ((f"two images of 8×12 pixels, patches of 4, cells (2, 1), margin 1, {words}", a) for words, a in variants(plain))
+    yield from (
+        (f"two images of 8×12 pixels, patches of 4, cells (2, 1), margin 1, {words}", a) for words, a in variants(plain)
+    )
     yield "one image of one patch of 6 pixels, cells (3, 2), margin 0", case(2, 1, (6, 6), 6, (3, 2), 0, 9)
     yield "patches of 4, cells (2, 4), margin 2, 3 directions", case(3, 1, (12, 8), 4, (2, 4), 2, 3)
     yield "one direction", case(4, 1, (4, 8), 4, (2, 2), 1, 1)
@@ -66,29 +70,56 @@ HOG = Task(name="ps6.1", function="hog", truth=truth.hog, cases=hog_cases, mista
 def revive_cases() -> Iterable[tuple[str, Arguments]]:
     """Far latents side by side, far latents of dead codes, one code that lives, nothing that is far."""
 
-    def case(seed: int, codes: int, latents: int, width: int, usage: list[float], momentum=0.8, threshold=0.5, scale=3.0) -> Arguments:
+    def case(
+        seed: int, codes: int, latents: int, width: int, usage: list[float], momentum=0.8, threshold=0.5, scale=3.0
+    ) -> Arguments:
         given = {"codes": drawn(codes, width, seed=seed), "latents": scale * drawn(latents, width, seed=seed + 50)}
         return given | {"usage": torch.tensor(usage), "momentum": momentum, "threshold": threshold}
 
-    line = {"codes": [[0.0], [10.0], [99.0], [98.0]], "latents": [[0.0], [2.0], [9.0], [14.0], [15.0]], "usage": [4.0, 2.0, 0.5, 0.5]}
+    line = {
+        "codes": [[0.0], [10.0], [99.0], [98.0]],
+        "latents": [[0.0], [2.0], [9.0], [14.0], [15.0]],
+        "usage": [4.0, 2.0, 0.5, 0.5],
+    }
     yield "the example", {n: torch.tensor(v) for n, v in line.items()} | {"momentum": 0.5, "threshold": 1.0}
     several = case(1, 6, 12, 3, [2.0, 0.1, 3.0, 0.01, 0.2, 5.0], momentum=0.9)
     yield from ((f"six codes, two of which nearly nobody chose, {words}", a) for words, a in variants(several))
     pair = [[-4.0, 0.0], [-4.0, 0.5], [3.0, 0.0], [0.0, 0.0], [0.5, 0.25]]
     side = {"codes": torch.tensor([[0.0, 0.0], [50.0, 50.0], [60.0, 50.0]]), "latents": torch.tensor(pair)}
     yield "two far latents side by side", side | {"usage": torch.tensor([5.0, 0.0, 0.0]), "momentum": 0.5, "threshold": 0.5}
-    own = {"codes": torch.tensor([[0.0, 0.0], [6.0, 0.0], [1.0, 1.0]]), "latents": torch.tensor([[0.5, 0.0], [6.0, 0.25], [0.0, 2.0]])}
-    yield "a dead code that one latent is nearest to", own | {"usage": torch.tensor([8.0, 0.0, 4.0]), "momentum": 0.9, "threshold": 0.5}
+    own = {
+        "codes": torch.tensor([[0.0, 0.0], [6.0, 0.0], [1.0, 1.0]]),
+        "latents": torch.tensor([[0.5, 0.0], [6.0, 0.25], [0.0, 2.0]]),
+    }
+    yield (
+        "a dead code that one latent is nearest to",
+        own | {"usage": torch.tensor([8.0, 0.0, 4.0]), "momentum": 0.9, "threshold": 0.5},
+    )
     yield "one code alone lives", case(4, 5, 9, 2, [3.0, 0.0, 0.0, 0.0, 0.0], momentum=0.99, threshold=1.5)
     yield "no code is dead", case(5, 4, 9, 2, [3.0, 4.0, 2.0, 5.0], threshold=0.25)
     edge = {"codes": torch.tensor([[0.0], [4.0], [20.0]]), "latents": torch.tensor([[0.0], [1.0], [3.0], [7.0]])}
-    yield "a usage that is just the threshold", edge | {"usage": torch.tensor([2.0, 2.0, 2.0]), "momentum": 0.5, "threshold": 1.0}
-    few = {"codes": torch.tensor([[0.0, 1.0], [9.0, 9.0], [8.0, 9.0], [7.0, 7.0]]), "latents": torch.tensor([[0.0, 1.0], [2.0, 1.0], [2.0, 1.0]])}
-    yield "fewer different latents than dead codes", few | {"usage": torch.tensor([3.0, 0.0, 0.25, 0.5]), "momentum": 0.5, "threshold": 1.0}
+    yield (
+        "a usage that is just the threshold",
+        edge | {"usage": torch.tensor([2.0, 2.0, 2.0]), "momentum": 0.5, "threshold": 1.0},
+    )
+    few = {
+        "codes": torch.tensor([[0.0, 1.0], [9.0, 9.0], [8.0, 9.0], [7.0, 7.0]]),
+        "latents": torch.tensor([[0.0, 1.0], [2.0, 1.0], [2.0, 1.0]]),
+    }
+    yield (
+        "fewer different latents than dead codes",
+        few | {"usage": torch.tensor([3.0, 0.0, 0.25, 0.5]), "momentum": 0.5, "threshold": 1.0},
+    )
     still = {"codes": torch.tensor([[1.0, 2.0], [5.0, 5.0]]), "latents": torch.tensor([[1.0, 2.0], [1.0, 2.0]])}
-    yield "latents that all lie on a living code", still | {"usage": torch.tensor([1.0, 0.5]), "momentum": 0.5, "threshold": 1.0}
+    yield (
+        "latents that all lie on a living code",
+        still | {"usage": torch.tensor([1.0, 0.5]), "momentum": 0.5, "threshold": 1.0},
+    )
     same = {"codes": torch.tensor([[0.0], [0.0], [30.0]]), "latents": torch.tensor([[-3.0], [3.0], [1.0]])}
-    yield "codes and latents that are equally far", same | {"usage": torch.tensor([2.0, 4.0, 0.0]), "momentum": 0.5, "threshold": 1.0}
+    yield (
+        "codes and latents that are equally far",
+        same | {"usage": torch.tensor([2.0, 4.0, 0.0]), "momentum": 0.5, "threshold": 1.0},
+    )
 
 
 REVIVE = Task(name="ps6.2", function="revive", truth=truth.revive, cases=revive_cases, mistakes=REVIVE_MISTAKES)

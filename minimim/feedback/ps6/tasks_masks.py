@@ -40,15 +40,27 @@ def block_cases() -> Iterable[tuple[str, Arguments]]:
     many = case(1, 3, 4, (6, 8), 11, 3)
     yield from ((f"three images, four rectangles, a 6×8 grid, {words}", a) for words, a in variants(many))
     yield "rectangles that are too small together", case(2, 2, 2, (7, 5), 9, 2)
-    yield "one rectangle that fills all inner patches", {"sizes": torch.tensor([[[3, 4]]]), "corners": torch.tensor([[[0.9, 0.5]]]), "grid": (5, 6), "count": 7}
+    yield (
+        "one rectangle that fills all inner patches",
+        {"sizes": torch.tensor([[[3, 4]]]), "corners": torch.tensor([[[0.9, 0.5]]]), "grid": (5, 6), "count": 7},
+    )
     corner = torch.tensor([[[0.0, 0.0], [0.99, 0.99], [0.99, 0.0], [0.0, 0.99]]])
-    yield "single patches in the four inner corners", {"sizes": torch.ones(1, 4, 2).long(), "corners": corner, "grid": (6, 5), "count": 4}
+    yield (
+        "single patches in the four inner corners",
+        {"sizes": torch.ones(1, 4, 2).long(), "corners": corner, "grid": (6, 5), "count": 4},
+    )
     places = torch.linspace(0, 0.999, 12).view(12, 1, 1).expand(12, 1, 2).contiguous()
-    yield "twelve images with one 1×2 rectangle at many places", {"sizes": torch.tensor([[[1, 2]]] * 12), "corners": places, "grid": (7, 9), "count": 2}
+    yield (
+        "twelve images with one 1×2 rectangle at many places",
+        {"sizes": torch.tensor([[[1, 2]]] * 12), "corners": places, "grid": (7, 9), "count": 2},
+    )
     yield "nothing is to be hidden", case(4, 2, 2, (4, 4), 0, 2)
     yield "all inner patches are to be hidden", case(5, 2, 1, (4, 7), 10, 2)
     yield "a grid of 3×3, whose only inner patch is in the middle", case(6, 1, 1, (3, 3), 1, 1)
-    yield "the same rectangle three times", {"sizes": torch.tensor([[[2, 3]] * 3]), "corners": torch.full((1, 3, 2), 0.5), "grid": (6, 7), "count": 8}
+    yield (
+        "the same rectangle three times",
+        {"sizes": torch.tensor([[[2, 3]] * 3]), "corners": torch.full((1, 3, 2), 0.5), "grid": (6, 7), "count": 8},
+    )
 
 
 def draw_mask(mine: Tensor, expected: Tensor, arguments: Arguments) -> None:
@@ -57,7 +69,14 @@ def draw_mask(mine: Tensor, expected: Tensor, arguments: Arguments) -> None:
     beside(*(x[image].view(rows, cols).float() for x in (mine, expected)), f"image {image}: white is hidden")
 
 
-INNER_BLOCKS = Task(name="ps6.3", function="inner_blocks", truth=truth.inner_blocks, cases=block_cases, mistakes=BLOCK_MISTAKES, draw=draw_mask)
+INNER_BLOCKS = Task(
+    name="ps6.3",
+    function="inner_blocks",
+    truth=truth.inner_blocks,
+    cases=block_cases,
+    mistakes=BLOCK_MISTAKES,
+    draw=draw_mask,
+)
 
 
 # ps6.4
@@ -100,7 +119,9 @@ def draw_hidden(mine: tuple, expected: tuple, arguments: Arguments) -> None:
     beside(*pictures, f"image {image}: white is hidden, grey the hint")
 
 
-HINT_MASK = Task(name="ps6.4", function="hint_mask", truth=truth.hint_mask, cases=hint_cases, mistakes=HINT_MISTAKES, draw=draw_hidden)
+HINT_MASK = Task(
+    name="ps6.4", function="hint_mask", truth=truth.hint_mask, cases=hint_cases, mistakes=HINT_MISTAKES, draw=draw_hidden
+)
 
 
 # ps6.5
@@ -109,7 +130,9 @@ HINT_MASK = Task(name="ps6.4", function="hint_mask", truth=truth.hint_mask, case
 def target_cases() -> Iterable[tuple[str, Arguments]]:
     """Candidates that overlap, touch and come twice; images in which too few fit; contexts that miss all targets."""
 
-    def case(seed: int, batch: int, candidates: int, grid: tuple[int, int], size: tuple[int, int], targets: int, least: int) -> Arguments:
+    def case(
+        seed: int, batch: int, candidates: int, grid: tuple[int, int], size: tuple[int, int], targets: int, least: int
+    ) -> Arguments:
         generator = torch.Generator().manual_seed(seed)
 
         def number(low: int, high: int, *shape: int) -> Tensor:
@@ -117,25 +140,53 @@ def target_cases() -> Iterable[tuple[str, Arguments]]:
 
         corners = torch.stack([number(0, side - s, batch, candidates) for side, s in zip(grid, size, strict=True)], dim=-1)
         high, wide = (number(least, side, batch) for side in grid)
-        top, left = ((torch.rand(batch, generator=generator) * (side - s + 1)).long() for side, s in zip(grid, (high, wide), strict=True))
+        top, left = (
+            (torch.rand(batch, generator=generator) * (side - s + 1)).long()
+            for side, s in zip(grid, (high, wide), strict=True)
+        )
         noise = torch.rand(batch, grid[0] * grid[1], generator=generator)
         context = torch.stack([top, left, high, wide], dim=1)
         return {"corners": corners, "size": size, "targets": targets, "context": context, "noise": noise, "grid": grid}
 
-    example = {"corners": torch.tensor([[[0, 3], [0, 2], [2, 0]]]), "size": (1, 2), "targets": 2, "context": torch.tensor([[0, 1, 3, 4]])}
+    example = {
+        "corners": torch.tensor([[[0, 3], [0, 2], [2, 0]]]),
+        "size": (1, 2),
+        "targets": 2,
+        "context": torch.tensor([[0, 1, 3, 4]]),
+    }
     yield "the example", example | {"noise": torch.linspace(0.9, 0.05, 15).view(1, 15), "grid": (3, 5)}
     usual = case(1, 3, 12, (6, 8), (2, 3), 3, 4)
     yield from ((f"three images, twelve candidates of 2×3 patches, {words}", a) for words, a in variants(usual))
     yield "two targets of 3×2 patches, a 7×5 grid", case(2, 2, 9, (7, 5), (3, 2), 2, 3)
     yield "more targets than fit", case(3, 3, 8, (5, 5), (2, 3), 4, 4)
     yield "one image, one target, one candidate", case(4, 1, 1, (4, 6), (2, 2), 1, 3)
-    touching = {"corners": torch.tensor([[[0, 0], [0, 2], [1, 1], [2, 0], [2, 2]]]), "size": (2, 2), "targets": 4, "context": torch.tensor([[0, 0, 5, 5]])}
+    touching = {
+        "corners": torch.tensor([[[0, 0], [0, 2], [1, 1], [2, 0], [2, 2]]]),
+        "size": (2, 2),
+        "targets": 4,
+        "context": torch.tensor([[0, 0, 5, 5]]),
+    }
     yield "blocks that touch", touching | {"noise": uniform(1, 25, seed=5), "grid": (5, 5)}
-    passed = {"corners": torch.tensor([[[0, 0], [0, 1], [0, 2], [3, 3]]] * 2), "size": (2, 2), "targets": 2, "context": torch.tensor([[0, 0, 5, 5], [1, 0, 4, 5]])}
+    passed = {
+        "corners": torch.tensor([[[0, 0], [0, 1], [0, 2], [3, 3]]] * 2),
+        "size": (2, 2),
+        "targets": 2,
+        "context": torch.tensor([[0, 0, 5, 5], [1, 0, 4, 5]]),
+    }
     yield "a candidate that meets one that was passed over", passed | {"noise": uniform(2, 25, seed=6), "grid": (5, 5)}
-    twice = {"corners": torch.tensor([[[1, 1], [1, 1], [1, 1]]]), "size": (2, 1), "targets": 3, "context": torch.tensor([[0, 0, 4, 4]])}
+    twice = {
+        "corners": torch.tensor([[[1, 1], [1, 1], [1, 1]]]),
+        "size": (2, 1),
+        "targets": 3,
+        "context": torch.tensor([[0, 0, 4, 4]]),
+    }
     yield "the same candidate three times", twice | {"noise": uniform(1, 16, seed=7), "grid": (4, 4)}
-    covered = {"corners": torch.tensor([[[0, 0], [0, 2]], [[2, 0], [2, 2]]]), "size": (2, 2), "targets": 2, "context": torch.tensor([[0, 0, 2, 4], [0, 0, 2, 4]])}
+    covered = {
+        "corners": torch.tensor([[[0, 0], [0, 2]], [[2, 0], [2, 2]]]),
+        "size": (2, 2),
+        "targets": 2,
+        "context": torch.tensor([[0, 0, 2, 4], [0, 0, 2, 4]]),
+    }
     yield "a context that targets cover in one image", covered | {"noise": uniform(2, 16, seed=8), "grid": (4, 4)}
     yield "single patches", case(9, 4, 10, (4, 5), (1, 1), 6, 3)
 

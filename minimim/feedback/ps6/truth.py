@@ -18,7 +18,11 @@ def hog(across: Tensor, down: Tensor, patch_size: int, cells: tuple[int, int], m
                 numbers = []
                 for y in range(top, top + patch_size, high):
                     for x in range(left, left + patch_size, wide):
-                        reach = [(r, c) for r in range(y - margin, y + high + margin) for c in range(x - margin, x + wide + margin)]
+                        reach = [
+                            (r, c)
+                            for r in range(y - margin, y + high + margin)
+                            for c in range(x - margin, x + wide + margin)
+                        ]
                         inside = [(r, c) for r, c in reach if 0 <= r < rows and 0 <= c < cols]
                         numbers += histogram([(right[r][c], below[r][c]) for r, c in inside], bins)
                 length = math.sqrt(sum(x**2 for x in numbers))
@@ -38,7 +42,9 @@ def histogram(gradients: list[tuple[float, float]], bins: int) -> list[float]:
     return votes
 
 
-def revive(codes: Tensor, latents: Tensor, usage: Tensor, momentum: float, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
+def revive(
+    codes: Tensor, latents: Tensor, usage: Tensor, momentum: float, threshold: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """One dead code after the other goes to the latent that is farthest from all that live by then."""
     table, points, used = codes.tolist(), latents.tolist(), usage.tolist()
     counts = [0] * len(table)
@@ -98,7 +104,9 @@ def hint_mask(importance: Tensor, patch_size: int, noise: Tensor, count: int, to
     return hidden, hints
 
 
-def targets_and_context(corners: Tensor, size: tuple[int, int], targets: int, context: Tensor, noise: Tensor, grid: tuple[int, int]):
+def targets_and_context(
+    corners: Tensor, size: tuple[int, int], targets: int, context: Tensor, noise: Tensor, grid: tuple[int, int]
+):
     """Sets of patches: a candidate is taken where it shares none with those before; the context is what is left of its block."""
 
     def block(top: int, left: int, high: int, wide: int) -> set[int]:
