@@ -7,6 +7,7 @@ from importlib import import_module
 
 NAMES = {  # file → what of it is used from outside
     "charts": ("Table", "bars", "curves"),
+    "diff": ("Diff",),
     "drawing": ("Drawing", "Shown"),
     "grids": ("gallery", "heatmaps"),
     "pictures": ("Filled", "as_pixels", "fill_in", "grey_out", "png", "strip"),
@@ -20,8 +21,9 @@ NAMES = {  # file → what of it is used from outside
     "drawings.probes": ("frozen", "overlap", "regions", "spotlit", "votes"),
     "drawings.project": ("difference", "project_cycle", "seeds_on_a_line"),
     "drawings.runs": ("clouds", "features_apart", "leak_maps", "reading_plan"),
+    "drawings.siblings": ("assigned", "family", "sibling", "sinkhorn_by_hand"),
     "drawings.start": ("numbered", "transfer", "turned_down", "two_directions"),
-    "drawings.targets": ("all_targets", "amplitudes", "codebook", "hog_by_hand", "hog_glyphs", "moved", "pca_colours", "side_by_side"),
+    "drawings.targets": ("all_targets", "amplitudes", "codebook", "hog_by_hand", "hog_glyphs", "moved", "pca_colours", "side_by_side", "target_panels"),
     "drawings.training": ("adamw_step", "training_loop"),
     "drawings.vit": ("add_then_gather", "block_flow", "boxes_on", "clocks", "position_table", "vit_whole"),
     "drawings.whole": ("mae",),

@@ -11,8 +11,19 @@ import minimim
 from minimim.data.views import normalize
 from minimim.errors import UserError
 from minimim.masking.frequency import spectrum
-from minimim.show import all_targets, amplitudes, codebook, hog_by_hand, hog_glyphs, moved, pca_colours, side_by_side
-from minimim.targets import HOG
+from minimim.patches import patchify
+from minimim.show import (
+    all_targets,
+    amplitudes,
+    codebook,
+    hog_by_hand,
+    hog_glyphs,
+    moved,
+    pca_colours,
+    side_by_side,
+    target_panels,
+)
+from minimim.targets import HOG, KMeansTokens
 
 ALT = "words for somebody who cannot see the picture"
 
@@ -38,6 +49,22 @@ def test_each_target_of_a_picture_stands_under_its_name_with_its_shape(scene):
     assert [int(np.asarray(image.get_array())[0, 0, 0]) for image in drawing.axes.images] == [0, 10, 20, 30, 40, 50]
 
 
+def test_panels_hold_the_targets_of_the_library(scene):
+    tokens = KMeansTokens(32, 4, 16, patches=500)
+    tokens.prepare(minimim.data.load("scenes", count=20).images, draw())
+    features = torch.randn(64, 5, generator=draw())
+    panels = target_panels(scene[0], 4, {"tokens": tokens}, {"teacher": (features, 128, "it saw nothing")})
+    shapes = {name: tuple(shape) for name, (_, shape, _) in panels.items()}
+    assert shapes == {"pixels": (64, 48), "normalised pixels": (64, 48), "HOG": (64, 27), "spectrum": (1024, 6), "tokens": (64,), "teacher": (64, 128)}
+    assert all(picture.dtype == torch.uint8 and picture.shape[0] == 3 for picture, _, _ in panels.values())
+    painted = patchify(panels["tokens"][0][None].float(), 4)[0]  # (64, 48)
+    codes = tokens.ids(normalize(scene))[0]
+    assert all(torch.equal(painted[n], painted[codes.tolist().index(code)]) for n, code in enumerate(codes.tolist()))
+    level = patchify(panels["normalised pixels"][0][None].float(), 4)[0]
+    assert (level.mean(1) - 128).abs().max() < 8 and torch.equal(panels["teacher"][0], pca_colours(features, (8, 8)))
+    check(all_targets(panels, alt=ALT))
+
+
 def test_principal_components_become_the_three_colours():
     grid = (20, 30)
     parts = torch.randn(600, 3, generator=draw()) * torch.tensor([9.0, 3.0, 1.0])
@@ -48,6 +75,7 @@ def test_principal_components_become_the_three_colours():
         told = torch.corrcoef(torch.stack([colours[channel].flatten().float(), parts[:, channel]]))[0, 1].abs()
         assert told > 0.95, channel
     assert torch.equal(pca_colours(3 * (parts @ turn) - 1, grid), colours)
+    assert torch.equal(pca_colours(parts @ turn + 5, grid, 4)[:, ::4, ::4], colours)
     with pytest.raises(UserError, match="three features"):
         pca_colours(parts[:, :2], grid)
 

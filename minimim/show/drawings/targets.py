@@ -10,10 +10,14 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from minimim.data.views import denormalize, normalize
 from minimim.errors import UserError
+from minimim.masking.frequency import spectrum
+from minimim.patches import grid_of, unpatchify
 from minimim.show.charts import SERIES, tidy
 from minimim.show.drawing import DPI, INK, KINDS, Drawing, Shown
-from minimim.targets.handmade import sobel
+from minimim.targets.handmade import HOG, sobel
+from minimim.targets.pixels import Pixels
 
 ACROSS = 4  # panels in a row
 GREEN = KINDS["target"]["facecolor"]
@@ -34,9 +38,33 @@ def all_targets(panels: Mapping[str, tuple[Tensor, Sequence[int], str]], *, alt:
     return drawing
 
 
-def pca_colours(features: Tensor, grid: tuple[int, int]) -> Tensor:
+def target_panels(image: Tensor, patch_size: int, tokenizers: Mapping[str, torch.nn.Module], teachers: Mapping[str, tuple[Tensor, int, str]]) -> dict:
+    """The targets of one picture, uint8 (C, H, W), as `all_targets` takes them.
+
+    tokenizers: {name: fitted tokenizer}, whose tokens are painted. teachers: {name: (features (N, D) or their first components, the
+    teacher's width, words about it)}.
+    """
+    x, grid = normalize(image[None]), grid_of(*image.shape[-2:], patch_size)
+    hog = HOG(patch_size)
+    pixels = Pixels(patch_size, normalize=True)({"image": x})["patch"]  # (1, N, P·P·C)
+    edges, waves = hog({"image": x})["patch"][0], spectrum(x)[0]  # (N, T), complex (C, H, W)
+    level = (128 + 50 * unpatchify(pixels, patch_size, grid)[0]).round().clamp(0, 255).to(torch.uint8)
+    count, width = pixels.shape[1:]
+    panels = {
+        "pixels": (image, (count, width), "as they are (SimMIM)"),
+        "normalised pixels": (level, (count, width), "each patch on its own scale (MAE)"),
+        "HOG": (hog_glyphs(edges, grid, hog.bins, hog.cells, cell=224 // (grid[1] * hog.cells)), tuple(edges.shape), "which way edges run (MaskFeat)"),
+        "spectrum": (amplitudes(waves), (waves[0].numel(), 2 * len(waves)), "waves of the whole image (MFM)"),
+    }
+    for name, tokenizer in tokenizers.items():
+        painted = denormalize(tokenizer.paint(tokenizer.ids(x), grid))[0]
+        panels[name] = (painted, (count,), f"one of {tokenizer.codebook} codes (BEiT)")
+    return panels | {name: (pca_colours(features, grid), (count, dim), words) for name, (features, dim, words) in teachers.items()}
+
+
+def pca_colours(features: Tensor, grid: tuple[int, int], cell: int = 1) -> Tensor:
     """Features of the patches of one picture, (N, D), as colours: their first three principal components, each from its 2nd to its
-    98th percentile, as red, green and blue: uint8 (3, rows, cols). Raises UserError for fewer than three features."""
+    98th percentile, as red, green and blue: uint8 (3, rows·cell, cols·cell). Raises UserError for fewer than three features."""
     if features.shape[-1] < 3:
         raise UserError("three colours need three features or more")
     centred = features.float() - features.float().mean(0)
@@ -45,7 +73,7 @@ def pca_colours(features: Tensor, grid: tuple[int, int]) -> Tensor:
     parts = centred @ axes.T  # (N, 3)
     low, high = parts.quantile(0.02, dim=0), parts.quantile(0.98, dim=0)
     colours = ((parts - low) / (high - low).clamp(min=1e-9)).clamp(0, 1) * 255
-    return colours.round().to(torch.uint8).T.unflatten(1, grid)
+    return colours.round().to(torch.uint8).T.unflatten(1, grid).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
 
 
 def hog_glyphs(hog: Tensor, grid: tuple[int, int], bins: int, cells: int, *, cell: int = 16) -> Tensor:
