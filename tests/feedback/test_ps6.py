@@ -121,4 +121,4 @@ def test_no_input_hangs_on_rounding():
 
 def test_a_right_answer_gets_one_line(capsys):
     check("ps6.2", right.revive_with_infinities)
-    assert capsys.readouterr().out == "ps6.2: right, on 12 inputs\n"
+    assert capsys.readouterr().out == "ps6.2: right, on 13 inputs\n"

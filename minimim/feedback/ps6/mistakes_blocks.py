@@ -89,6 +89,11 @@ def stop_before(rectangles: list, inner: list, count: int) -> list:
     return until_enough([list(taken)], inner, count)
 
 
+def one_more(rectangles: list, inner: list, count: int) -> list:
+    only(count < len(inner))
+    return until_enough(rectangles, inner, count + 1)
+
+
 def counted_twice(rectangles: list, inner: list, count: int) -> list:
     """A patch of two rectangles counts for each."""
     return list(dict.fromkeys([place for one in rectangles for place in one][:count]))
@@ -139,6 +144,7 @@ INNER_BLOCKS = {
     "the rectangle that would be too large is left out whole; its first patches are hidden until the count is reached": inner_blocks(
         choose=stop_before
     ),
+    "one patch too many is hidden: ranks begin at 0, so those below `count` are hidden": inner_blocks(choose=one_more),
     "a patch that lies in two rectangles is counted twice, and fewer than `count` are hidden": inner_blocks(
         choose=counted_twice
     ),

@@ -116,6 +116,7 @@ REVIVE = {
     "the dead codes are served from the last to the first; the one with the lowest number comes first": revived(
         turn=lambda ids: ids.flip(0)
     ),
+    "only the first dead code is revived; all are, one after the other": revived(turn=lambda ids: ids[:1]),
     "the usage of a revived code stays what it was, and it will be dead in the next step": revived(fresh=lambda *_: None),
     "a revived code begins with a usage of 1; it begins with the mean usage of the codes that are not dead": revived(
         fresh=lambda *_: 1.0

@@ -70,6 +70,13 @@ def one_argsort(worth: Tensor, top: int) -> Tensor:
     return worth.argsort(dim=1, descending=True, stable=True) < top
 
 
+def as_many_again(noise, worth, o, hints, missing):
+    """As many others as patches were to be hidden in all."""
+    count = missing + int((o & ~hints)[0].sum())
+    only(count <= int((~o)[0].sum()))
+    return among(noise, ~o, count)
+
+
 def hints_beside(importance, patch_size, noise, count, top, hint):
     """The hint is taken from what comes after the object."""
     value = means(importance, patch_size)
@@ -136,9 +143,7 @@ HINT_MASK = {
     "only the object is hidden: others are hidden at random until there are `count`": hint_mask(
         rest=lambda noise, worth, o, hints, missing: torch.zeros_like(o)
     ),
-    "`count` others are hidden besides the object; `count` is all that is hidden": hint_mask(
-        rest=lambda noise, worth, o, hints, missing: among(noise, ~o, missing + int((o & ~hints)[0].sum()))
-    ),
+    "`count` others are hidden besides the object; `count` is all that is hidden": hint_mask(rest=as_many_again),
     "the object is counted with its hint, and fewer than `count` are hidden": hint_mask(
         rest=lambda noise, worth, o, hints, missing: among(noise, ~o, max(0, missing - int(hints[0].sum())))
     ),

@@ -202,6 +202,9 @@ HOG = {
     "a small number is added to the length, so that a faint patch stays below length 1; only a length of 0 needs another divisor": hog(
         scale=lambda x, bins: x / (x.norm(dim=-1, keepdim=True) + 1e-5)
     ),
+    "a length below 1 is raised to 1, so that a faint patch stays faint; only a length of 0 needs another divisor": hog(
+        scale=lambda x, bins: x / x.norm(dim=-1, keepdim=True).clamp(min=1)
+    ),
     "the order of a patch's numbers is direction, row, column, as in the library's HOG; here it is row, column, direction": hog(
         order="b (u v) (n r c)"
     ),

@@ -39,7 +39,7 @@ def hog_cases() -> Iterable[tuple[str, Arguments]]:
     yield from (
         (f"two images of 8×12 pixels, patches of 4, cells (2, 1), margin 1, {words}", a) for words, a in variants(plain)
     )
-    yield "one image of one patch of 6 pixels, cells (3, 2), margin 0", case(2, 1, (6, 6), 6, (3, 2), 0, 9)
+    yield "two images of one patch of 6 pixels, cells (3, 2), margin 0", case(2, 2, (6, 6), 6, (3, 2), 0, 9)
     yield "patches of 4, cells (2, 4), margin 2, 3 directions", case(3, 1, (12, 8), 4, (2, 4), 2, 3)
     yield "one direction", case(4, 1, (4, 8), 4, (2, 2), 1, 1)
     yield "a margin that is wider than the image", case(5, 2, (4, 4), 2, (1, 1), 5, 4)
@@ -109,6 +109,11 @@ def revive_cases() -> Iterable[tuple[str, Arguments]]:
     yield (
         "fewer different latents than dead codes",
         few | {"usage": torch.tensor([3.0, 0.0, 0.25, 0.5]), "momentum": 0.5, "threshold": 1.0},
+    )
+    near = {"codes": torch.tensor([[0.0], [5.0]]), "latents": torch.tensor([[0.0], [0.25]])}
+    yield (
+        "latents that are all near to a living code",
+        near | {"usage": torch.tensor([3.0, 0.5]), "momentum": 0.5, "threshold": 1.0},
     )
     still = {"codes": torch.tensor([[1.0, 2.0], [5.0, 5.0]]), "latents": torch.tensor([[1.0, 2.0], [1.0, 2.0]])}
     yield (

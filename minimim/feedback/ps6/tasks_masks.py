@@ -103,6 +103,8 @@ def hint_cases() -> Iterable[tuple[str, Arguments]]:
     yield "nothing is hidden", case(7, 2, (3, 3), 1, 0, 2, 2)
     even = case(8, 2, (3, 4), 2, 7, 5, 2)
     yield "a map that is the same everywhere", even | {"importance": torch.full((2, 6, 8), 0.5)}
+    flat = case(12, 1, (10, 10), 2, 37, 37, 0)
+    yield "a map of 10×10 patches that is the same everywhere", flat | {"importance": torch.full((1, 20, 20), 0.25)}
     steps = case(9, 2, (3, 4), 2, 8, 5, 1)
     steps["importance"] = (6 * uniform(2, 3, 4, seed=10)).floor().div(2).repeat_interleave(2, 1).repeat_interleave(2, 2)
     yield "a map with few different values", steps
