@@ -157,14 +157,14 @@ def on_the_circle(panels: Mapping[str, tuple[Tensor, Tensor]]) -> Drawing:
 def runs_on_a_plane(runs: Mapping[str, Sequence[tuple[float, float]]], *, alt: str) -> Shown:
     """Runs by their alignment, across, and uniformity, up; the better, the nearer to the lower left: {name: a point for each seed}.
 
-    Names stand beside the mean of their points; those of runs that lie in one place share a line.
+    Names stand at the right of their points; those of runs that lie in one place share a line.
     """
     figure = Figure(figsize=(8.6, 4.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     places: dict[tuple[float, float], list[str]] = {}
     for n, (name, points) in enumerate(runs.items()):
         axes.scatter(*zip(*points, strict=True), color=SERIES[n % len(SERIES)], marker="os^Dv*PX<>"[n % 10], s=70, edgecolor="white", linewidth=0.5, zorder=3)
-        x, y = (sum(values) / len(points) for values in zip(*points, strict=True))
+        x, y = max(points)
         there = next((place for place in places if abs(place[0] - x) < 0.01 and abs(place[1] - y) < 0.02), (x, y))
         places.setdefault(there, []).append(name)
     for (x, y), names in places.items():
