@@ -21,6 +21,7 @@ NAMES = {  # file → what of it is used from outside
     "drawings.probes": ("frozen", "overlap", "regions", "spotlit", "votes"),
     "drawings.project": ("difference", "project_cycle", "seeds_on_a_line"),
     "drawings.runs": ("clouds", "features_apart", "leak_maps", "reading_plan"),
+    "drawings.seen": ("seen_by", "sibling_of", "what_they_see"),
     "drawings.siblings": ("assigned", "family", "sibling", "sinkhorn_by_hand"),
     "drawings.start": ("numbered", "transfer", "turned_down", "two_directions"),
     "drawings.targets": ("all_targets", "amplitudes", "codebook", "hog_by_hand", "hog_glyphs", "moved", "pca_colours", "side_by_side", "target_panels"),
