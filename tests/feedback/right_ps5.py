@@ -63,6 +63,19 @@ def several_logaddexp(z, image, temperature):
     return sum(total) / len(total)
 
 
+def several_by_exponents(z, image, temperature):
+    """exp(200) is a number in float64."""
+    rows = F.normalize(z.double(), dim=1)
+    losses = []
+    for i, name in enumerate(image):
+        powers = (rows[i] @ rows.T / temperature).exp()
+        positive = image == name
+        positive[i] = False
+        if positive.any():
+            losses.append((torch.log(powers[positive] + powers[image != name].sum()) - powers[positive].log()).mean())
+    return torch.stack(losses).mean().to(z.dtype)
+
+
 def several_by_image(z, image, temperature):
     """Image by image: its views against all rows of the others."""
     rows, parts, count = F.normalize(z, dim=1), [], 0
@@ -184,6 +197,30 @@ def average_matrix(students, momenta):
     total = table.sum(1, keepdim=True)
     table = table / torch.where(total > 0, total, 1)
     return (table @ torch.where(fine[:, None], students, 0).double()).to(students.dtype)
+
+
+def average_product_of_tensors(students, momenta):
+    """1 minus the product of the momenta, as it stands in the statement, in the dtype that comes in."""
+    students = students.detach()
+    a, product, out = torch.zeros_like(students[0]), 1.0, torch.zeros_like(students)
+    for t in range(len(students)):
+        if torch.isfinite(students[t]).all():
+            a, product = momenta[t] * a + (1 - momenta[t]) * students[t], product * momenta[t]
+        if product < 1:
+            out[t] = a / (1 - product)
+    return out
+
+
+@torch.no_grad()
+def average_in_float32(students, momenta):
+    """The weight of every student at every step, in the dtype that comes in, and cumprod."""
+    fine = students.isfinite().all(1)
+    m = torch.where(fine, momenta, 1).to(students.dtype)
+    table = torch.zeros(len(m), len(m), dtype=m.dtype)
+    for t in range(len(m)):
+        table[t:, t] = (1 - m[t]) * torch.cat([torch.ones_like(m[:1]), m[t + 1 :].cumprod(0)])
+    total = table.sum(1, keepdim=True)
+    return torch.where(total > 0, table @ torch.where(fine[:, None], students, 0) / total, 0)
 
 
 @torch.no_grad()
@@ -326,9 +363,9 @@ def verdicts_by_tensor(stored):
 
 
 RIGHT = {
-    "ps5.1": [several_row_by_row, several_pairs, several_softplus, several_logaddexp, several_by_image, several_in_float64],
+    "ps5.1": [several_row_by_row, several_pairs, several_softplus, several_logaddexp, several_by_image, several_by_exponents, several_in_float64],
     "ps5.2": [queue_filled, queue_loop, queue_of_all_scores, queue_by_slices, queue_in_float64, queue_as_a_list],
-    "ps5.3": [average_weights, average_beside_a_one, average_running, average_matrix, average_product, average_by_lists],
+    "ps5.3": [average_weights, average_beside_a_one, average_running, average_matrix, average_product, average_product_of_tensors, average_in_float32, average_by_lists],
     "ps5.4": [balanced_logs, balanced_infinite, balanced_potentials, balanced_detached, balanced_turned, balanced_in_a_list],
     "ps5.5": [verdicts_two_questions, verdicts_by_ratio, verdicts_by_volume, verdicts_as_numbers, verdicts_backwards, verdicts_by_tensor],
 }

@@ -16,12 +16,13 @@ from minimim.feedback import WrongAnswer, check
 from minimim.feedback.check import examine
 from minimim.feedback.ps5 import runs
 from minimim.feedback.ps5 import tasks as ps5
+from minimim.feedback.ps5.truth import told
 from minimim.losses import batch, places
 from minimim.methods import teacher
 from minimim.targets import clusters
 
 TASKS = {task.name: task for task in ps5.TASKS}
-SETS = {home: Graded("ps5", TASKS, home) for home in ("right_ps5", "wrong_ps5", "wrong_ps5_tables", __name__)}
+SETS = {home: Graded("ps5", TASKS, home) for home in ("right_ps5", "wrong_ps5", "wrong_ps5_balance", "wrong_ps5_tables", __name__)}
 SET = SETS[__name__]
 FATES = {
     "InfoNCE": "healthy",
@@ -96,7 +97,7 @@ def test_the_stored_runs_are_what_their_settings_say_by_a_margin(seed):
     for letter, setting in zip("abcdef", runs.LETTERS[seed], strict=True):
         run = runs.load(seed)[letter]
         std, rank = (run["trained"][name] / run["random"][name] for name in ("head_std", "head_rank"))
-        assert runs.told(run) == FATES[setting], (seed, setting)
+        assert told(run) == FATES[setting], (seed, setting)
         assert {"total collapse": std < 0.25, "dimensional collapse": std > 0.4 and rank < 0.25, "healthy": std > 0.4 and rank > 0.4}[FATES[setting]]
         assert run["steps"][0] == 1 and run["steps"][-1] == 150 and len(run["steps"]) == len(run["loss"])
 
@@ -139,7 +140,7 @@ def test_the_numbers_of_the_written_question_are_those_of_its_run():
 
 def test_a_right_answer_gets_one_line(capsys):
     check("ps5.2", queue_filled)
-    assert capsys.readouterr().out == "ps5.2: right, on 12 inputs\n"
+    assert capsys.readouterr().out == "ps5.2: right, on 13 inputs\n"
 
 
 def test_the_file_says_how_it_was_made():

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 
 from minimim.losses import info_nce, nt_xent
-from minimim.targets import sinkhorn
 
 # ps5.1, wrong
 
@@ -33,6 +32,44 @@ def several_supcon(z, image, temperature):
     chances = scores.log_softmax(1)
     good = (image[:, None] == image) & ~torch.eye(len(z), dtype=torch.bool)
     return -(torch.where(good, chances, 0).sum(1)[good.any(1)] / good.sum(1)[good.any(1)]).mean()
+
+
+def several_together(merge):
+    """All positives of a row as one question."""
+
+    def answer(z, image, temperature):
+        x = F.normalize(z, dim=-1)
+        scores, same = x @ x.T / temperature, image[:, None] == image
+        losses = []
+        for i in range(len(z)):
+            good = same[i].clone()
+            good[i] = False
+            if good.any():
+                one = merge(scores[i][good]).view(1)
+                losses.append(torch.cat([one, scores[i][~same[i]]]).logsumexp(0) - one)
+        return torch.cat(losses).mean()
+
+    return answer
+
+
+def several_image_by_image(z, image, temperature):
+    x = F.normalize(z, dim=-1)
+    scores, same = x @ x.T / temperature, image[:, None] == image
+    losses = {}
+    for i, name in enumerate(image.tolist()):
+        errors = [torch.cat([scores[i, j : j + 1], scores[i][~same[i]]]).logsumexp(0) - scores[i, j] for j in range(len(z)) if j != i and same[i, j]]
+        if errors:
+            losses.setdefault(name, []).append(sum(errors) / len(errors))
+    return sum(sum(rows) / len(rows) for rows in losses.values()) / len(losses)
+
+
+def several_after_the_highest(z, image, temperature):
+    """The highest score of a row, its own with itself, is taken off, and the rest may be 0."""
+    x = F.normalize(z, dim=-1)
+    scores, same = x @ x.T / temperature, image[:, None] == image
+    e, good = (scores - scores.amax(1, keepdim=True)).exp(), same & ~torch.eye(len(z), dtype=torch.bool)
+    errors = torch.where(good, -(e / (e + (e * ~same).sum(1, keepdim=True))).log(), 0)
+    return (errors.sum(1)[good.any(1)] / good.sum(1)[good.any(1)]).mean()
 
 
 def several_exponents(z, image, temperature):
@@ -72,14 +109,14 @@ def several_in_place(z, image, temperature):
 # ps5.2, wrong
 
 
-def queue_with(*, before=False, barred=None, detach=True, unit=lambda x: F.normalize(x, dim=-1), store=None, cut=None, batch=False, temper=None):
+def queue_with(*, before=False, barred=None, detach=True, unit=lambda x: F.normalize(x, dim=-1), store=None, cut=None, batch=False, temper=None, fill=-math.inf):
     def answer(queries, keys, ids, queue, queue_ids, size, temperature):
         q, k = unit(queries), unit(keys.detach() if detach else keys)
         rows, names = torch.cat([queue, store(keys.detach()) if store else k]), torch.cat([queue_ids, ids])
         rows, names = cut(rows, size) if cut else rows[-size:], cut(names, size) if cut else names[-size:]
         old, told = (rows, names) if before else (queue, queue_ids)
         mine = (q * k).sum(1, keepdim=True)
-        others = (q @ old.T).masked_fill(barred(ids, told) if barred else ids[:, None] == told, -math.inf)
+        others = (q @ old.T).masked_fill(barred(ids, told) if barred else ids[:, None] == told, fill)
         if batch:
             others = torch.cat([others, (q @ k.T).masked_fill(torch.eye(len(q)).bool(), -math.inf)], 1)
         logits = torch.cat([mine, others], 1)
@@ -91,6 +128,49 @@ def queue_with(*, before=False, barred=None, detach=True, unit=lambda x: F.norma
 
 def nobody(ids, told):
     return torch.zeros(len(ids), len(told), dtype=torch.bool)
+
+
+def queue_raw(who):
+    """The queries or the keys keep their length in the score; "both" the keys in the queue as well."""
+
+    def answer(queries, keys, ids, queue, queue_ids, size, temperature):
+        k = keys.detach()
+        new = F.normalize(k, dim=1)
+        q = queries if who == "queries" else F.normalize(queries, dim=1)
+        mine = (q * (new if who == "queries" else k)).sum(1, keepdim=True)
+        others = (q @ queue.T).masked_fill(ids[:, None] == queue_ids, -math.inf)
+        loss = F.cross_entropy(torch.cat([mine, others], 1) / temperature, torch.zeros(len(q), dtype=torch.long))
+        return loss, torch.cat([queue, k if who == "both" else new])[-size:], torch.cat([queue_ids, ids])[-size:]
+
+    return answer
+
+
+def queue_some_queries(queries, keys, ids, queue, queue_ids, size, temperature):
+    """A query without negatives is passed over."""
+    q, k, losses = F.normalize(queries, dim=1), F.normalize(keys.detach(), dim=1), []
+    for b in range(len(q)):
+        rest = queue[queue_ids != ids[b]]
+        if len(rest):
+            scores = torch.cat([k[b : b + 1], rest]) @ q[b] / temperature
+            losses.append(scores.logsumexp(0) - scores[0])
+    loss = torch.stack(losses).mean() if losses else 0 * q.sum()
+    return loss, torch.cat([queue, k])[-size:], torch.cat([queue_ids, ids])[-size:]
+
+
+def queue_that_never_fills(queries, keys, ids, queue, queue_ids, size, temperature):
+    loss = queue_with()(queries, keys, ids, queue, queue_ids, size, temperature)[0]
+    new = F.normalize(keys.detach(), dim=-1)
+    return loss, torch.cat([queue[len(ids) :], new])[-size:], torch.cat([queue_ids[len(ids) :], ids])[-size:]
+
+
+def once(ids, told, last):
+    """One entry of the query's own image."""
+    found = torch.zeros(len(ids), len(told), dtype=torch.bool)
+    for b, name in enumerate(ids.tolist()):
+        places = [n for n, other in enumerate(told.tolist()) if other == name]
+        if places:
+            found[b, places[-1 if last else 0]] = True
+    return found
 
 
 def queue_of_the_library(queries, keys, ids, queue, queue_ids, size, temperature):
@@ -110,101 +190,3 @@ def queue_room_first(queries, keys, ids, queue, queue_ids, size, temperature):
     stay = size - len(ids)
     loss = queue_with()(queries, keys, ids, queue, queue_ids, size, temperature)[0]
     return loss, torch.cat([queue[-stay:], F.normalize(keys.detach(), dim=-1)]), torch.cat([queue_ids[-stay:], ids])
-
-
-# ps5.3, wrong
-
-
-def average_with(step=lambda a, s, m: m * a + (1 - m) * s, divide=lambda a, w, t, m: a / w if w else a, skip=True, counted=False, start=torch.zeros_like):
-    def answer(students, momenta):
-        x, m = students.detach().double(), momenta.double()
-        a, w, taken, out = start(x[0]), 0.0, 0, []
-        for t in range(len(x)):
-            fine = bool(x[t].isfinite().all())
-            if fine or not skip:
-                a, taken = step(a, x[t], float(m[t])), taken + 1
-            if fine or not skip or counted:
-                w = float(step(w, 1.0, float(m[t])))
-            out.append(divide(a, w, taken, float(m[t])))
-        return torch.stack(out).to(students.dtype)
-
-    return answer
-
-
-def average_feeding(students, momenta):
-    x, a, p, out = students.detach().double(), 0 * students[0].detach().double(), 1.0, []
-    for s, m in zip(x, momenta.tolist(), strict=True):
-        if s.isfinite().all():
-            p *= m
-            a = (m * a + (1 - m) * s) / (1 - p if p < 1 else 1)
-        out.append(a)
-    return torch.stack(out).to(students.dtype)
-
-
-def average_late(students, momenta):
-    return average_with()(students, torch.cat([torch.zeros(1, dtype=momenta.dtype), momenta[:-1]]))
-
-
-def average_with_a_graph(students, momenta):
-    total, weight, out = 0 * students[0].nan_to_num(0, 0, 0), 0.0, []
-    for s, m in zip(students, momenta.tolist(), strict=True):
-        if s.isfinite().all():
-            total, weight = m * total + (1 - m) * s, m * weight + 1 - m
-        out.append(total / weight if weight else total)
-    return torch.stack(out)
-
-
-# ps5.4, wrong
-
-
-def balanced_with(*, dims=(0, 1), times=lambda n: n, real=lambda v: v, scale=lambda s, t: s / t, used=None, after=None, first=None):
-    def answer(scores, valid, temperature, rounds):
-        here = real(valid)
-        x = scale(scores.detach().double()[here], temperature)
-        x = first(x) if first else x
-        for _ in range(times(rounds)):
-            for dim in dims:
-                x = x.log_softmax(dim)
-        out = torch.zeros_like(scores.detach()).double()
-        out[here] = x.exp()
-        out = after(out) if after else out
-        told = used(out, valid) if used else out.sum(0) / (valid.sum() / out.shape[1])
-        return out.to(scores.dtype), told.to(scores.dtype)
-
-    return answer
-
-
-def balanced_powers(shift):
-    def answer(scores, valid, temperature, rounds):
-        x = scores.detach()[valid] / temperature
-        x = (x - shift(x)).exp()
-        for _ in range(rounds):
-            x = x / x.sum(0, keepdim=True)
-            x = x / x.sum(1, keepdim=True)
-        out = torch.zeros_like(scores.detach())
-        out[valid] = x
-        return out, x.sum(0) / (len(x) / scores.shape[1])
-
-    return answer
-
-
-def balanced_zeroed(scores, valid, temperature, rounds):
-    x = (scores.detach() / temperature).exp() * valid[:, None]
-    for _ in range(rounds):
-        x = x / x.sum(0, keepdim=True)
-        x = x / x.sum(1, keepdim=True).masked_fill(~valid[:, None], 1)
-    return x, x.sum(0) / (valid.sum() / x.shape[1])
-
-
-def balanced_with_a_graph(scores, valid, temperature, rounds):
-    x = scores[valid] / temperature
-    for _ in range(rounds):
-        x = x.log_softmax(0).log_softmax(1)
-    out = torch.zeros_like(scores).index_copy(0, valid.nonzero().flatten(), x.exp())
-    return out, out.sum(0) / (valid.sum() / out.shape[1])
-
-
-def balanced_of_the_library(scores, valid, temperature, rounds):
-    """Sinkhorn as the library has it, which knows no padding."""
-    assigned = sinkhorn(scores.detach(), temperature, rounds)
-    return assigned, assigned.sum(0) / (len(assigned) / assigned.shape[1])

@@ -1,5 +1,4 @@
-"""The mistakes that people make in ps5.3 and ps5.4, the slow average and the balanced assignment: what a check says of each, and a
-function that makes it.
+"""The mistakes that people make in ps5.4, the balanced assignment: what a check says of each, and a function that makes it.
 
 A mistake that people write in several ways is stated only for the inputs where these ways agree; `only` leaves the rest.
 """
@@ -8,111 +7,8 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from minimim.feedback.check import only
-
-# ps5.3
-
-
-def averaged(
-    *,
-    correct=lambda total, weight, t, momentum: total / weight if weight else 0 * total,
-    begin=None,
-    turned=False,
-    late=False,
-    skip=True,
-) -> Callable:
-    """A mistake: correct(total, weight, steps taken, momentum) → the row; begin(first student) → where it begins; the momentum weighs the
-    student (turned), or comes one step late; skip: steps that are not finite leave the average alone, "weight" counts them all the same."""
-
-    def mistaken(students, momenta):
-        x, rows = students.double(), []
-        weight, taken, before = 0.0, 0, 0.0
-        total = begin(x[0]) if begin else torch.zeros_like(x[0])
-        only(not begin or bool(x[0].isfinite().all()))
-        for student, momentum in zip(x, momenta.double().tolist(), strict=True):
-            m = before if late else momentum
-            m = 1 - m if turned else m
-            fine = bool(student.isfinite().all()) or not skip
-            if fine:
-                total, taken = m * total + (1 - m) * student, taken + 1
-            if fine or skip == "weight":
-                weight = m * weight + (1 - m)
-            before = momentum
-            rows.append(correct(total, weight, taken, momentum))
-        return torch.stack(rows).to(students.dtype)
-
-    return mistaken
-
-
-def divided(total: Tensor, weight: float, taken: int, momentum: float) -> Tensor:
-    only(weight > 0)
-    return total / weight
-
-
-def as_it_is(total: Tensor, weight: float, taken: int, momentum: float) -> Tensor:
-    return total
-
-
-def power(total: Tensor, weight: float, taken: int, momentum: float) -> Tensor:
-    return total / (1 - momentum**taken) if taken and momentum < 1 else 0 * total
-
-
-def one_less(total: Tensor, weight: float, taken: int, momentum: float) -> Tensor:
-    """Divided by what the weight was a step before."""
-    only(momentum > 0)
-    before = (weight - (1 - momentum)) / momentum
-    return total / before if before > 1e-9 else total
-
-
-def fed_back(students, momenta):
-    """The corrected average is what the next step begins with."""
-    x, rows = students.double(), []
-    only(bool(x.isfinite().all()))
-    total, product = torch.zeros_like(x[0]), 1.0
-    for student, momentum in zip(x, momenta.double().tolist(), strict=True):
-        product *= momentum
-        only(product < 1)
-        total = (momentum * total + (1 - momentum) * student) / (1 - product)
-        rows.append(total)
-    return torch.stack(rows).to(students.dtype)
-
-
-def plain_mean(students, momenta):
-    only(bool(students.isfinite().all()))
-    return students.cumsum(0) / torch.arange(1, len(students) + 1).unsqueeze(1).to(students.dtype)
-
-
-def first_alone(total: Tensor, weight: float, taken: int, momentum: float) -> Tensor:
-    return total / weight if taken == 1 and weight else total
-
-
-AVERAGE = {
-    "there is no correction: the average began at 0, and is still too small by the weight that is missing": averaged(
-        correct=as_it_is
-    ),
-    "the average begins with the first student; it begins at 0, and the division makes up for that": averaged(
-        begin=lambda first: first, correct=as_it_is
-    ),
-    "the average begins with the first student, and is divided all the same; it begins at 0": averaged(
-        begin=lambda first: first, correct=divided
-    ),
-    "only the first step is corrected; what is missing is missing at the later ones too": averaged(correct=first_alone),
-    "the momentum is raised to the number of steps, as where it never changes: here it does, so multiply the momenta that there were": averaged(
-        correct=power
-    ),
-    "the correction is that of the step before: this step's 1 − m belongs to it": averaged(correct=one_less),
-    "the corrected average is what the next step begins with: keep the plain one beside it, and divide only what is returned": fed_back,
-    "the momentum weighs the student; it weighs the average, and 1 − m the student": averaged(turned=True),
-    "each step uses the momentum of the step before": averaged(late=True),
-    "the momenta are not used: all students so far weigh the same": plain_mean,
-    "a student that is not finite was taken in: such a step leaves the average as it is": averaged(skip=False),
-    "a step that was left out still counts in the correction: it gave no weight either": averaged(skip="weight"),
-}
-
-
-# ps5.4
 
 
 def balancing(
@@ -159,6 +55,37 @@ def half_padded(scores, valid, temperature, rounds):
     return assigned, assigned.sum(0) / (valid.sum() / scores.shape[1])
 
 
+def very_low(scores, valid, temperature, rounds):
+    """Padding begins at −10⁹, and is wiped out at the end."""
+    only(scores.dtype == torch.float32)
+    logs = scores.masked_fill(~valid.unsqueeze(1), -1e9) / temperature
+    for _ in range(rounds):
+        logs = logs.log_softmax(0).log_softmax(1)
+    assigned = logs.exp().masked_fill(~valid.unsqueeze(1), 0)
+    return assigned, assigned.sum(0) / (valid.sum() / scores.shape[1])
+
+
+def as_in_swav(scores, valid, temperature, rounds):
+    """The code that goes round: a prototype a row, exp without logarithms, and every row of the batch."""
+    only(bool(scores.isfinite().all()))
+    table = (scores / temperature).exp().T
+    table = table / table.sum()
+    for _ in range(rounds):
+        table = table / table.sum(dim=1, keepdim=True) / len(table)
+        table = table / table.sum(dim=0, keepdim=True) / len(scores)
+    assigned = (table * len(scores)).T
+    only(bool(assigned[~valid].isfinite().all()))
+    assigned = assigned.masked_fill(~valid.unsqueeze(1), 0)
+    return assigned, assigned.sum(0) / (valid.sum() / scores.shape[1])
+
+
+def columns_at_the_end(scores, valid, temperature, rounds):
+    assigned, _ = balancing()(scores.double(), valid, temperature, rounds)
+    fair = int(valid.sum()) / scores.shape[1]
+    assigned = fair * assigned / assigned.sum(0)
+    return assigned.to(scores.dtype), (assigned.sum(0) / fair).to(scores.dtype)
+
+
 def multiplied(scores, valid, temperature, rounds):
     """Padding is multiplied by 0."""
     weight = valid.unsqueeze(1).to(scores.dtype)
@@ -194,6 +121,14 @@ def before_the_rows(scores, valid, temperature, rounds):
 BALANCED = {
     "padding takes part: leave its rows out before the first round": balancing(real=torch.ones_like),
     "padding takes part while the columns are balanced, and is set to 0 only at the end: leave its rows out before the first round": half_padded,
+    "padding begins very low, but dividing its rows by their sums brings them back, and from the second round on they take part: leave its rows "
+    "out": very_low,
+    "SwAV's own code lets padding take part, and its exp is ∞ in float32 at low temperatures: leave the padding out first, and work with "
+    "logarithms": as_in_swav,
+    "the columns are divided once more at the end, and the rows no longer sum to 1": columns_at_the_end,
+    "the highest of each row is taken off before the first round, which changes what the columns hold; logsumexp needs no such step": balancing(
+        scale=lambda x, t: (x - x.amax(1, keepdim=True)) / t
+    ),
     "each row is a softmax of its own, and the columns are not balanced": softmax_alone,
     "each round does the rows first and then the columns; columns first and then rows was asked for, so that rows sum to 1 at the end": balancing(
         order="rc"
@@ -218,6 +153,9 @@ BALANCED = {
         )
     ),
     "used holds the sums of the columns; each over V / K was asked for": balancing(used=lambda x, valid: x.sum(0)),
+    "V / K is cut to a whole number; it need not be one": balancing(
+        used=lambda x, valid: x.sum(0) / max(1, int(valid.sum()) // x.shape[1])
+    ),
     "used is divided by B / K, and padding rows hold nothing: divide by V / K, with V the valid rows": balancing(
         used=lambda x, valid: x.sum(0) / (len(valid) / x.shape[1])
     ),

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from minimim.feedback.ps5.runs import DIMENSIONAL, HEALTHY, TOTAL, told
+from minimim.feedback.ps5.runs import DIMENSIONAL, HEALTHY, TOTAL
+from minimim.feedback.ps5.truth import told
 
 PART = 0.3  # of the random network's number
 
@@ -55,6 +56,17 @@ def exchanged(run: dict) -> str:
     return {TOTAL: DIMENSIONAL, DIMENSIONAL: TOTAL, HEALTHY: HEALTHY}[told(run)]
 
 
+def both_low(run: dict) -> str:
+    low = below(run, "head_rank")
+    return (TOTAL if below(run, "head_std") else DIMENSIONAL) if low else HEALTHY
+
+
+def beside_the_first(stored: dict[str, dict]) -> dict[str, str]:
+    """One random network for all runs."""
+    start = next(iter(stored.values()))["random"]
+    return {letter: told(run | {"random": start}) for letter, run in stored.items()}
+
+
 VERDICTS = {
     "the loss decides which runs have collapsed, and it cannot: one collapsed run has a loss that stays high, and a loss may be low in a "
     "healthy one": judging(by_loss),
@@ -74,6 +86,9 @@ VERDICTS = {
     "the standard deviation of the head's outputs decides alone: it is as high as ever where they lie along few directions": judging(
         lambda run: TOTAL if below(run, "head_std") else HEALTHY
     ),
+    "a total collapse is believed only where the effective rank is low too: the standard deviation says it alone, because the rank is then that "
+    "of the noise that is left": judging(both_low),
+    "all runs are compared with the random network of the first; each has its own": beside_the_first,
     "the effective rank is asked first: in a total collapse it may be low or high, so ask the standard deviation first": judging(
         rank_first
     ),

@@ -62,14 +62,6 @@ def load(seed: int = 0) -> dict[str, dict]:
     return {letter: one(setting, seed) for letter, setting in zip("abcdef", LETTERS[seed], strict=True)}
 
 
-def told(run: dict) -> str:
-    """What a run is, by what its head gives beside what a random one gives."""
-    trained, random = run["trained"], run["random"]
-    if trained["head_std"] < 0.3 * random["head_std"]:
-        return TOTAL
-    return DIMENSIONAL if trained["head_rank"] < 0.3 * random["head_rank"] else HEALTHY
-
-
 def made_up() -> dict[str, dict]:
     """Runs that nobody trained, of an architecture that begins elsewhere: whatever else is misleading is so in them."""
     start = {
@@ -90,7 +82,7 @@ def made_up() -> dict[str, dict]:
     return {
         "u": run(falls, start, head_std=0.07, head_rank=20.0),  # healthy, small numbers from the beginning
         "v": run(
-            rises, wide, head_std=0.09, head_rank=6.5, knn=0.6
+            rises, wide, head_std=0.09, head_rank=12.0, knn=0.6
         ),  # total collapse, though its standard deviation is above u's
         "w": run(stays, start, head_std=0.09, head_rank=4.0, knn=0.8),  # dimensional collapse of good features
         "x": run(

@@ -8,7 +8,15 @@ from torch import Tensor
 
 from minimim.feedback.check import Arguments, Task, variants
 from minimim.feedback.pictures import beside
-from minimim.feedback.ps5 import mistakes_balance, mistakes_contrast, mistakes_runs, runs, truth
+from minimim.feedback.ps5 import (
+    mistakes_average,
+    mistakes_balance,
+    mistakes_positives,
+    mistakes_queue,
+    mistakes_runs,
+    runs,
+    truth,
+)
 
 
 def drawn(*shape: int, seed: int) -> Tensor:
@@ -41,7 +49,7 @@ SEVERAL = Task(
     function="several_positives",
     truth=truth.several_positives,
     cases=several_cases,
-    mistakes=mistakes_contrast.SEVERAL,
+    mistakes=mistakes_positives.SEVERAL,
     learns=("z",),
 )
 
@@ -74,6 +82,7 @@ def queue_cases() -> Iterable[tuple[str, Arguments]]:
     yield "a batch that is larger than the queue", case([5, 1, 0, 7, 3], [1, 2, 4], 3, seed=4)
     yield "an image that is in the queue twice", case([6, 2], [6, 1, 6, 3, 2], 5, seed=5)
     yield "one query, whose own image is all that the queue holds", case([3], [3, 3], 4, seed=6)
+    yield "two queries, of which one has no negatives", case([3, 5], [3, 3], 4, seed=10)
     yield "a low temperature", case([1, 4, 0, 2], [9, 0, 8, 7, 1, 3], 6, seed=7, temperature=0.01)
     yield "a queue with room for one key", case([4, 2], [7], 1, seed=9)
     taught = case([1, 4], [9, 1, 8], 4, seed=8)
@@ -98,7 +107,7 @@ QUEUE = Task(
     function="with_queue",
     truth=truth.with_queue,
     cases=queue_cases,
-    mistakes=mistakes_contrast.QUEUE,
+    mistakes=mistakes_queue.QUEUE,
     learns=("queries",),
     left=cut_off,
 )
@@ -142,7 +151,7 @@ AVERAGE = Task(
     function="slow_average",
     truth=truth.slow_average,
     cases=average_cases,
-    mistakes=mistakes_balance.AVERAGE,
+    mistakes=mistakes_average.AVERAGE,
     left=without_graph,
 )
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from minimim.feedback.ps5 import runs
+from minimim.feedback.ps5.runs import DIMENSIONAL, HEALTHY, TOTAL
 
 
 def unit(row: list[float]) -> list[float]:
@@ -83,4 +83,12 @@ def balanced(scores: Tensor, valid: Tensor, temperature: float, rounds: int) -> 
 
 def verdicts(stored: dict[str, dict]) -> dict[str, str]:
     """As the settings of the runs have it: a test says so of each that was trained."""
-    return {letter: runs.told(run) for letter, run in stored.items()}
+    return {letter: told(run) for letter, run in stored.items()}
+
+
+def told(run: dict) -> str:
+    """What a run is, by what its head gives beside what a random one gives."""
+    trained, random = run["trained"], run["random"]
+    if trained["head_std"] < 0.3 * random["head_std"]:
+        return TOTAL
+    return DIMENSIONAL if trained["head_rank"] < 0.3 * random["head_rank"] else HEALTHY

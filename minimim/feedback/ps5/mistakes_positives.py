@@ -1,4 +1,4 @@
-"""The mistakes that people make in ps5.1 and ps5.2, contrast: what a check says of each, and a function that makes it.
+"""The mistakes that people make in ps5.1, several positives: what a check says of each, and a function that makes it.
 
 A mistake that people write in several ways is stated only for the inputs where these ways agree; `only` leaves the rest.
 """
@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minimim.feedback.check import only
-
-# ps5.1
 
 
 def partners(image: Tensor) -> Tensor:
@@ -73,6 +71,27 @@ def inside(z, image, temperature):
     return -chances[positive.any(1)].log().mean()
 
 
+def together(merge: Callable) -> Callable:
+    """All positives of a row are one question: merge(scores, positives) → their one score."""
+
+    def mistaken(z, image, temperature):
+        rows = F.normalize(z, dim=-1)
+        scores, positive = rows @ rows.T / temperature, partners(image)
+        asked = positive.any(1)
+        joint = merge(scores, positive)[asked]
+        wrong = scores.masked_fill(~others(image), -torch.inf).logsumexp(1)[asked]
+        return (torch.logaddexp(joint, wrong) - joint).mean()
+
+    return mistaken
+
+
+def image_by_image(errors: Tensor, positive: Tensor) -> Tensor:
+    """A mean for each image, and then over images."""
+    rows = torch.where(positive, errors, 0).sum(1) / positive.sum(1).clamp(min=1)
+    weight = positive.any(1) / (1 + positive.sum(1))
+    return (weight * rows).sum() / weight.sum()
+
+
 def first_partner(image: Tensor) -> Tensor:
     found = partners(image)
     return found & (found.cumsum(1) == 1)
@@ -123,114 +142,32 @@ SEVERAL = {
     ),
     "row i and row i + M/2 are taken for positives: image says which rows belong together": contrast(positive=two_halves),
     "the positives are averaged inside the logarithm; the mean of the errors was asked for": inside,
+    "the positives are added up inside the logarithm, as one question: each positive is a question of its own": together(
+        lambda scores, positive: scores.masked_fill(~positive, -torch.inf).logsumexp(1)
+    ),
+    "the scores of the positives are averaged, and one question is asked; each positive is a question of its own": together(
+        lambda scores, positive: torch.where(positive, scores, 0).sum(1) / positive.sum(1)
+    ),
+    "only the positive with the lowest score is asked for; each positive is a question of its own": together(
+        lambda scores, positive: scores.masked_fill(~positive, torch.inf).amin(1)
+    ),
+    "only the positive with the highest score is asked for; each positive is a question of its own": together(
+        lambda scores, positive: scores.masked_fill(~positive, -torch.inf).amax(1)
+    ),
+    "rows without a positive are missing among the negatives; they have no loss of their own, and are negatives of the others": contrast(
+        rivals=lambda image: others(image) & partners(image).any(1)
+    ),
+    "each pair is asked once, from its first row; row j asks for row i as well": contrast(
+        positive=lambda image: partners(image).triu()
+    ),
+    "a mean is taken for each image, and then over images; the mean is over all rows that have a positive": contrast(
+        mean=image_by_image
+    ),
     "the rows are not brought to length 1: the score is a cosine": contrast(length=False),
     "the temperature is multiplied with; the cosine is divided by it": contrast(score=lambda cosines, t: cosines * t),
     "the temperature is not used": contrast(score=lambda cosines, t: cosines),
     "the sign is turned: a good match must give a small loss": lambda z, image, temperature: (
         -contrast()(z, image, temperature)
     ),
-    "exp of a cosine over a low temperature is ∞ in float32, and its quotient NaN: use logsumexp or cross_entropy": overflowing,
-}
-
-
-# ps5.2
-
-
-def queued(
-    *,
-    barred=None,
-    batch=False,
-    first=False,
-    own=True,
-    length=True,
-    score=lambda s, t: s / t,
-    reduce=torch.mean,
-    keep=None,
-    stored=None,
-) -> Callable:
-    """A mistake: barred(ids, queue_ids) → (B, Q) bool, what does not count; the other keys of the batch count (batch); keys go in before the
-    loss (first); the own key is no candidate (own); no unit length; another score or mean; keep(rows, size) keeps other entries;
-    stored(keys) goes into the queue."""
-    barred = barred or (lambda ids, queue_ids: ids.unsqueeze(1) == queue_ids)
-    keep = keep or (lambda rows, size: rows[-size:])
-
-    def mistaken(queries, keys, ids, queue, queue_ids, size, temperature):
-        q, k = (F.normalize(x, dim=-1) if length else x for x in (queries, keys))
-        rows = torch.cat([queue, stored(keys) if stored else k])
-        names = torch.cat([queue_ids, ids])
-        seen, told = (keep(rows, size), keep(names, size)) if first else (queue, queue_ids)
-        mine = score((q * k).sum(-1, keepdim=True), temperature)  # (B, 1)
-        negatives = score(q @ seen.T, temperature).masked_fill(barred(ids, told), -torch.inf)
-        if batch:
-            rest = score(q @ k.T, temperature).masked_fill(torch.eye(len(q), dtype=torch.bool), -torch.inf)
-            negatives = torch.cat([negatives, rest], dim=1)
-        candidates = torch.cat([mine, negatives], dim=1) if own else negatives
-        errors = candidates.logsumexp(1) - mine.squeeze(1)
-        only(bool(errors.isfinite().all()))
-        return reduce(errors), keep(rows, size), keep(names, size)
-
-    return mistaken
-
-
-def none(ids: Tensor, queue_ids: Tensor) -> Tensor:
-    return torch.zeros(len(ids), len(queue_ids), dtype=torch.bool)
-
-
-def whole_batch(ids: Tensor, queue_ids: Tensor) -> Tensor:
-    return torch.isin(queue_ids, ids).expand(len(ids), -1)
-
-
-def in_front(queries, keys, ids, queue, queue_ids, size, temperature):
-    loss, _, _ = queued()(queries, keys, ids, queue, queue_ids, size, temperature)
-    return loss, torch.cat([F.normalize(keys, dim=-1), queue])[:size], torch.cat([ids, queue_ids])[:size]
-
-
-def overwritten(queries, keys, ids, queue, queue_ids, size, temperature):
-    """An image's older key makes room for its new one."""
-    loss, _, _ = queued()(queries, keys, ids, queue, queue_ids, size, temperature)
-    stays = ~torch.isin(queue_ids, ids)
-    rows, names = torch.cat([queue[stays], F.normalize(keys, dim=-1)]), torch.cat([queue_ids[stays], ids])
-    return loss, rows[-size:], names[-size:]
-
-
-def names_alone(queries, keys, ids, queue, queue_ids, size, temperature):
-    loss, rows, names = queued()(queries, keys, ids, queue, queue_ids, size, temperature)
-    only(len(queue_ids) == len(names))
-    return loss, rows, queue_ids
-
-
-QUEUE = {
-    "the keys go into the queue before the loss, so that each query meets its own key once more as a negative: first the loss, then the queue": (
-        queued(first=True, barred=none)
-    ),
-    "the keys go into the queue before the loss, so that the other keys of the batch count as negatives, and the oldest ones are gone: first "
-    "the loss, then the queue": queued(first=True),
-    "an older key of the same image counts as a negative: leave out the entries whose queue_ids is the query's own id": queued(
-        barred=none
-    ),
-    "what belongs to any image of the batch is left out for all queries: each query leaves out its own image alone": queued(
-        barred=whole_batch
-    ),
-    "only the keys of the query's own image count, and the others are left out": queued(
-        barred=lambda ids, queue_ids: ids.unsqueeze(1) != queue_ids
-    ),
-    "the other keys of the batch count as negatives; here the negatives come from the queue alone": queued(batch=True),
-    "the query's own key is missing among the candidates": queued(own=False),
-    "queries and keys are not brought to length 1: the score is a cosine": queued(length=False),
-    "the keys go into the queue as they come; they go in with length 1, as all that is there": queued(
-        stored=lambda keys: keys
-    ),
-    "the temperature is multiplied with; the cosine is divided by it": queued(score=lambda s, t: s * t),
-    "the temperature is not used": queued(score=lambda s, t: s),
-    "the losses of the queries are summed; their mean was asked for": queued(reduce=torch.sum),
-    "the queue keeps its oldest entries, and the new keys are lost: the oldest leave": queued(
-        keep=lambda rows, size: rows[:size]
-    ),
-    "the queue grows without end: keep the last `size` entries": queued(keep=lambda rows, size: rows),
-    "the new keys stand in front; the queue has its oldest entry first": in_front,
-    "the entries of the queue are in reverse order; the oldest comes first": queued(
-        keep=lambda rows, size: rows[-size:].flip(0)
-    ),
-    "an image's older key is taken out when its new one comes; only the oldest entries leave": overwritten,
-    "queue_ids is returned as it came: the ids go into the queue with their keys": names_alone,
+    "exp of a cosine over a low temperature leaves the range of float32, and the quotient is NaN: use logsumexp or cross_entropy": overflowing,
 }
