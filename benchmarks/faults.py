@@ -189,14 +189,14 @@ def probes(pair, labelled, test) -> dict:
         "place_and_size": evaluate.regression_probe(pair[0], where[0], pair[1], where[1]),
     }
     row = {key: [short(score.value), short(score.stderr)] for key, score in scores.items()}
-    return row | {"effective_rank": short(diagnose.effective_rank(pair[1].x)), "spread": short(diagnose.feature_spread(pair[1].x))}
+    return row | {"effective_rank": short(diagnose.effective_rank(pair[1].x)), "std": short(diagnose.relative_std(pair[1].x))}
 
 
 def look(method, labelled, test, step: int) -> dict:
     """Rank and relative standard deviation of the features at a step, and a quick probe of them."""
     pair = [evaluate.extract(method.encoder, those.take(slice(0, 1000))) for those in (labelled, test)]
     x, probe = pair[1].x, evaluate.linear_probe(*pair)
-    return {"step": step, "effective_rank": short(diagnose.effective_rank(x)), "spread": short(diagnose.feature_spread(x)), "linear_probe": short(probe.value)}
+    return {"step": step, "effective_rank": short(diagnose.effective_rank(x)), "std": short(diagnose.relative_std(x)), "linear_probe": short(probe.value)}
 
 
 def one_batch(positions: bool, images: torch.Tensor, steps: int) -> list[float]:

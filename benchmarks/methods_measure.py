@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from minimim import data, evaluate
 from minimim.data.batches import batches, in_order
 from minimim.data.beside import beside
-from minimim.diagnose import effective_rank, feature_spread, head_output
+from minimim.diagnose import effective_rank, head_output, relative_std
 
 BATCH = 64  # images a step
 IMAGES, LABELLED, JUDGED = 10_000, 5_000, 2_000  # seen in pretraining; with labels for the probes; to choose a rate by
@@ -59,8 +59,8 @@ def best_place(encoder, fit, test, blocks=None) -> tuple[str, evaluate.Score]:
 def measured(pair, encoder, images: Images) -> dict:
     """Every probe of one pair of features (labelled, test), and of an encoder's patches where there are some."""
     probe, shots = evaluate.linear_probe(*pair), evaluate.low_shot(*pair, shots=(20,))[20]
-    row = {"linear": probe.value, "linear_se": probe.stderr, "knn": evaluate.knn(*pair).value, "shots20": shots.value, "shots20_sd": shots.details["spread"]}
-    row |= {"effective_rank": effective_rank(pair[1].x[:2000]), "std": feature_spread(pair[1].x[:2000])}
+    row = {"linear": probe.value, "linear_se": probe.stderr, "knn": evaluate.knn(*pair).value, "shots20": shots.value, "shots20_sd": shots.details["std"]}
+    row |= {"effective_rank": effective_rank(pair[1].x[:2000]), "std": relative_std(pair[1].x[:2000])}
     if "box" in images.test.truth:
         where = [evaluate.place_and_size(part) for part in (images.labelled, images.test)]
         row["place_r2"] = evaluate.regression_probe(pair[0], where[0], pair[1], where[1]).value
@@ -75,7 +75,7 @@ def measured(pair, encoder, images: Images) -> dict:
 def head_std(method, images: Images) -> float | str:
     """How different the answers of the head are, each made of unit length; nothing for a head that predicts pixels."""
     answers = head_output(method, images.test.take(slice(0, 2000)))
-    return "" if answers is None else feature_spread(F.normalize(answers, dim=-1))
+    return "" if answers is None else relative_std(F.normalize(answers, dim=-1))
 
 
 def untrained(encoder, images: Images) -> dict:

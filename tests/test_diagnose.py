@@ -10,7 +10,7 @@ from torch import nn
 
 from minimim import bundled, data, load
 from minimim.data.views import normalize
-from minimim.diagnose import baseline, checkup, collapse, feature_spread, gradient_by_block, leak, mismatch, stability
+from minimim.diagnose import baseline, checkup, collapse, gradient_by_block, leak, mismatch, relative_std, stability
 from minimim.errors import UserError
 from minimim.evaluate import Features
 from minimim.hole_filler import HoleFiller
@@ -25,19 +25,19 @@ NAMES = ["mae", "simmim", "data2vec", "ibot", "hpm"]
 # Features
 
 
-def test_spread_is_that_of_a_slow_loop():
+def test_the_relative_standard_deviation_is_that_of_a_slow_loop():
     x = torch.randn(20, 6) + 2
     mean = sum(x) / 20
     apart = sum(float((row - mean) @ (row - mean)) for row in x)
     length = sum(float(row @ row) for row in x)
-    assert feature_spread(x) == pytest.approx(math.sqrt(apart / length), rel=1e-5)
+    assert relative_std(x) == pytest.approx(math.sqrt(apart / length), rel=1e-5)
 
 
-def test_spread_runs_from_all_alike_to_no_common_part_and_knows_no_scale():
+def test_the_relative_standard_deviation_runs_from_all_alike_to_no_common_part_and_knows_no_scale():
     x = torch.randn(50, 8)
-    assert feature_spread(torch.ones(50, 8)) == pytest.approx(0, abs=1e-6) and feature_spread(torch.zeros(5, 8)) == 0
-    assert feature_spread(x - x.mean(0)) == pytest.approx(1, abs=1e-6)
-    assert feature_spread(100 * x + 700) == pytest.approx(feature_spread(x + 7), rel=1e-4)
+    assert relative_std(torch.ones(50, 8)) == pytest.approx(0, abs=1e-6) and relative_std(torch.zeros(5, 8)) == 0
+    assert relative_std(x - x.mean(0)) == pytest.approx(1, abs=1e-6)
+    assert relative_std(100 * x + 700) == pytest.approx(relative_std(x + 7), rel=1e-4)
 
 
 def test_features_in_many_directions_are_healthy_whatever_they_share():
@@ -53,7 +53,7 @@ def test_images_that_are_all_alike_have_collapsed():
 
 def test_images_on_a_line_have_collapsed_though_they_are_far_apart():
     verdict = collapse(torch.randn(300, 1) * torch.randn(1, 32) + 1e-3 * torch.randn(300, 32))
-    assert not verdict.healthy and "few directions" in verdict.words and verdict.numbers["spread"] > 0.5
+    assert not verdict.healthy and "few directions" in verdict.words and verdict.numbers["std"] > 0.5
 
 
 @pytest.mark.parametrize("directions, healthy", [(6, False), (24, True)])
@@ -63,7 +63,7 @@ def test_a_random_encoder_says_how_many_directions_are_few(directions, healthy):
     assert collapse(features, random=torch.randn(300, 32)).healthy is healthy
 
 
-def test_a_random_encoder_says_how_much_spread_is_little():
+def test_a_random_encoder_says_how_small_a_deviation_is_small():
     features = torch.randn(300, 32) + 10
     assert collapse(features).healthy and not collapse(features, random=torch.randn(300, 32)).healthy
 

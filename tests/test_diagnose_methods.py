@@ -171,7 +171,7 @@ def test_prototypes_that_collapse_are_seen_in_the_head_while_the_encoder_still_l
 
 def test_the_words_say_which_of_the_two_measures_tells():
     verdict = collapse(torch.randn(1, 32) + 1e-3 * torch.randn(300, 32))
-    assert "it is the spread that tells" in verdict.words and verdict.numbers["effective_rank"] > 25
+    assert "the standard deviation shows it" in verdict.words and "relative standard deviation 0.0" in verdict.words and verdict.numbers["effective_rank"] > 25
 
 
 @pytest.mark.parametrize("name", ["multimae", "capi", "mfm"])

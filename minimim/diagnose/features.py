@@ -10,7 +10,7 @@ from minimim.diagnose.verdict import Verdict
 from minimim.evaluate.features import Features
 from minimim.evaluate.probe import linear_probe
 from minimim.evaluate.regression import regression_probe
-from minimim.evaluate.spectrum import effective_rank, feature_spread
+from minimim.evaluate.spectrum import effective_rank, relative_std
 from minimim.masking.mask import Mask
 
 
@@ -19,32 +19,33 @@ def collapse(features: Tensor, *, random: Tensor | None = None, head: Tensor | N
     an untrained encoder of the same kind, which show what this architecture begins with. head: (n, T), the output of the method's head
     for these images (`head_output`), and random_head, of an untrained method: prototypes collapse there long before the encoder.
 
-    The two measures see different things. Where all images get one vector, what is left is noise, and noise has many directions: the
-    spread shows that, and the effective rank does not.
+    The two measures see different things. Where all images get nearly one vector, the small differences that are left can have many
+    directions: the relative standard deviation shows such a collapse, and the effective rank does not.
     """
-    numbers = {"effective_rank": effective_rank(features), "spread": feature_spread(features)}
-    least_rank, least_spread = 1 + 0.02 * min(features.shape), 0.02
+    numbers = {"effective_rank": effective_rank(features), "std": relative_std(features)}
+    least_rank, least_std = 1 + 0.02 * min(features.shape), 0.02
     if random is not None:
-        numbers |= {"random_rank": effective_rank(random), "random_spread": feature_spread(random)}
+        numbers |= {"random_rank": effective_rank(random), "random_std": relative_std(random)}
         least_rank = max(least_rank, 0.5 * numbers["random_rank"])
-        least_spread = max(least_spread, 0.25 * numbers["random_spread"])
+        least_std = max(least_std, 0.25 * numbers["random_std"])
     if head is not None:
-        numbers |= {"head_rank": effective_rank(head), "head_spread": feature_spread(head)}
+        numbers |= {"head_rank": effective_rank(head), "head_std": relative_std(head)}
     least_head = 0.02
     if random_head is not None:
-        numbers["random_head_spread"] = feature_spread(random_head)
-        least_head = 0.25 * numbers["random_head_spread"]
-    said = f"effective rank {numbers['effective_rank']:.1f} of {features.shape[1]}, spread {numbers['spread']:.3f}"
+        numbers["random_head_std"] = relative_std(random_head)
+        least_head = 0.25 * numbers["random_head_std"]
+    said = f"effective rank {numbers['effective_rank']:.1f} of {features.shape[1]}, relative standard deviation {numbers['std']:.3f}"
     if random is not None:
-        said += f" (random encoder: {numbers['random_rank']:.1f} and {numbers['random_spread']:.3f})"
+        said += f" (random encoder: {numbers['random_rank']:.1f} and {numbers['random_std']:.3f})"
     if head is not None:
-        said += f"; the head's answers: effective rank {numbers['head_rank']:.1f} of {head.shape[1]}, spread {numbers['head_spread']:.3f}"
-    if numbers["spread"] < least_spread:
-        why = "it is the spread that tells: the rank is that of the noise which is left" if numbers["effective_rank"] >= least_rank else ""
+        said += f"; the head's answers: effective rank {numbers['head_rank']:.1f} of {head.shape[1]}, standard deviation {numbers['head_std']:.3f}"
+    if numbers["std"] < least_std:
+        full = numbers["effective_rank"] >= least_rank
+        why = "the standard deviation shows it; the effective rank, of the small differences that are left, does not" if full else ""
         return Verdict(False, "; ".join(filter(None, ("collapse: all images get nearly the same features", said, why))), numbers)
     if numbers["effective_rank"] < least_rank:
         return Verdict(False, f"collapse: images differ along few directions only; {said}", numbers)
-    if head is not None and numbers["head_spread"] < least_head:
+    if head is not None and numbers["head_std"] < least_head:
         return Verdict(False, f"collapse: the head gives all images nearly the same answer, and the features will follow; {said}", numbers)
     return Verdict(True, f"no collapse: {said}", numbers)
 

@@ -35,7 +35,7 @@ def leak(method, images: Tensor | Inputs, generator: torch.Generator | None = No
         method.train(training)
     found = []
     if numbers.get("moved", 0) > 1e-4:
-        found.append(f"noise under the mask moves what is predicted there, by {numbers['moved']:.0%} of its spread")
+        found.append(f"noise under the mask moves what is predicted there, by {numbers['moved']:.0%} of its standard deviation")
     if numbers.get("visible_credit", 0) > 1e-4:
         found.append(f"{numbers['visible_credit']:.0%} of the loss's gradient goes to visible places")
     if numbers.get("home", 1) < 0.15:

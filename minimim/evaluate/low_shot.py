@@ -20,8 +20,8 @@ def low_shot(train: Features, test: Features, *, shots=(1, 5, 20), seeds=(0, 1, 
     multinomial logistic regression minimises the sum of cross-entropies + strength/2 · ‖W‖². No setting is chosen, so no labels are
     held out. Each of `seeds` draws other images; the draw of 5 holds that of 1.
 
-    value: the mean over the draws. details: each, their accuracies, and spread, the standard deviation among them. stderr: of
-    that mean, √(spread²/draws + p(1−p)/n), for other draws of labels and other test images. Differs: the classifier has a bias.
+    value: the mean over the draws. details: each, their accuracies, and std, the standard deviation among them. stderr: of that
+    mean, √(std²/draws + p(1−p)/n), for other draws of labels and other test images. Differs: the classifier has a bias.
     Raises UserError for a class with fewer images than shots, no seeds, missing labels, tokens, and features made differently.
     """
     check(train, test)
@@ -63,4 +63,4 @@ def summary(each: list[float], n: int) -> Score:
     mean = sum(each) / len(each)
     variance = sum((value - mean) ** 2 for value in each) / (len(each) - 1) if len(each) > 1 else 0.0
     stderr = math.sqrt(variance / len(each) + mean * (1 - mean) / n)
-    return Score(mean, stderr, n, {"each": each, "spread": math.sqrt(variance)})
+    return Score(mean, stderr, n, {"each": each, "std": math.sqrt(variance)})

@@ -27,6 +27,3 @@ def relative_std(features: Tensor) -> float:
     x = features.detach().float()
     distance, length = (x - x.mean(dim=0)).square().sum(dim=1).mean(), x.square().sum(dim=1).mean()
     return float((distance / length.clamp(min=1e-24)).sqrt())
-
-
-feature_spread = relative_std

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import TOP
 
-from minimim.diagnose import collapse, effective_rank, feature_spread, stability
+from minimim.diagnose import collapse, effective_rank, relative_std, stability
 
 BENCHMARKS = TOP / "benchmarks"
 
@@ -61,11 +61,11 @@ def test_the_healthy_run_is_healthy(runs):
     assert min(run["leak"]["home"] for run in runs["healthy"]) < 0.5  # so near 1 is no condition of health
 
 
-def test_collapse_is_told_by_its_spread_alone_and_is_due_to_the_target_that_moves(runs):
+def test_collapse_is_told_by_its_standard_deviation_alone_and_is_due_to_the_target_that_moves(runs):
     for run, control in zip(runs["collapse"], runs["fixed target"], strict=True):
         assert run["history"][-1]["loss"] < min(ends(other)[0] for name, other in runs.items() if name != "collapse")
-        assert run["features"]["spread"] < 0.01 * run["random_features"]["spread"] and run["features"]["effective_rank"] > run["random_features"]["effective_rank"]
-        assert control["random_features"] == run["random_features"] and control["features"]["spread"] > 0.5 * control["random_features"]["spread"]
+        assert run["features"]["std"] < 0.01 * run["random_features"]["std"] and run["features"]["effective_rank"] > run["random_features"]["effective_rank"]
+        assert control["random_features"] == run["random_features"] and control["features"]["std"] > 0.5 * control["random_features"]["std"]
     assert mean(runs["collapse"], "features", "linear_probe", 0) > mean(runs["collapse"], "random_features", "linear_probe", 0)  # it rescales what is left
     assert mean(runs["collapse"], "features", "linear_probe_bf16", 0) < mean(runs["collapse"], "random_features", "linear_probe_bf16", 0)
 
@@ -76,8 +76,8 @@ def test_what_is_drawn_of_the_features_is_a_part_of_what_was_measured(runs):
     for name, sample in drawn.items():
         x, measured = torch.tensor(sample["features"]), runs[name][0]["features"]
         assert x.shape == (32, 64)
-        if measured["spread"] > 1e-4:  # below, four digits do not tell the images apart
-            assert feature_spread(x) == pytest.approx(measured["spread"], rel=0.3) and 1 <= effective_rank(x) <= 32
+        if measured["std"] > 1e-4:  # below, four digits do not tell the images apart
+            assert relative_std(x) == pytest.approx(measured["std"], rel=0.3) and 1 <= effective_rank(x) <= 32
     sick, start = (torch.tensor(drawn["collapse"][key]) for key in ("features", "random_features"))
     assert not collapse(sick, random=start).healthy
 

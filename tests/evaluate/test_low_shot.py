@@ -89,7 +89,7 @@ def test_one_test_image_is_judged_without_a_look_at_the_others():
 
 def test_the_error_counts_other_labels_and_other_test_images():
     score = summary([0.5, 0.7, 0.6], 100)
-    assert score.value == pytest.approx(0.6) and score.details["spread"] == pytest.approx(0.1)
+    assert score.value == pytest.approx(0.6) and score.details["std"] == pytest.approx(0.1)
     assert score.stderr == pytest.approx(math.sqrt(0.01 / 3 + 0.24 / 100))
     assert summary([0.5], 100).stderr == pytest.approx(0.05)
 

@@ -536,8 +536,8 @@ def symptoms_ranks(method, images, noise):
 
 
 @quiet
-def symptoms_spread(method, images, noise):
-    """What leaves a post-norm block has mean 0 and spread 1, but for the norm's own scale: blocks are asked about a large shift."""
+def symptoms_shifted(method, images, noise):
+    """What leaves a post-norm block has mean 0 and standard deviation 1, but for the norm's own scale: blocks are asked about a large shift."""
     visible = ~method(images, noise=noise).mask
     again = torch.where(visible, noise.max() - noise - 2 * noise.max(), 1 + noise)
     shift = torch.full((1, 1, method.encoder.dim), 1e4)
@@ -707,14 +707,14 @@ def measured():
         method = sabotaged.case(letter).method
         order, other, post = symptoms_reversed(method, images, noise).tolist()
         numbers = diagnose.leak(method, images).numbers
-        spread = diagnose.feature_spread(method.encoder.features(images).detach())
+        std = diagnose.relative_std(method.encoder.features(images).detach())
         signs = {
             "leak": numbers["moved"] > 0.01,
             "loss on visible": numbers["visible_credit"] > 0.9,
             "ids not restored": order,
             "untrained features": other,
             "post-norm": post,
-            "collapse": spread < 0.25,
+            "collapse": std < 0.25,
         }
         found[letter] = next((fault for fault, sick in signs.items() if sick), "healthy")
     return found
@@ -754,7 +754,7 @@ RIGHT = {
         leaks_where, leaks_patchified, leaks_kron, leaks_slices, leaks_interpolated, leaks_highest_and_lowest,
     ],
     "ps4.5": [
-        symptoms_reversed, symptoms_ranks, symptoms_spread, symptoms_one_by_one, symptoms_by_gradient, symptoms_residual,
+        symptoms_reversed, symptoms_ranks, symptoms_shifted, symptoms_one_by_one, symptoms_by_gradient, symptoms_residual,
         symptoms_of_chance,
     ],
     "ps4.6": [
@@ -932,7 +932,7 @@ WRONG = {
         ("which of them still paints what is visible?", exchanged("loss on visible", "ids not restored")),
         ("probe the features of both", exchanged("healthy", "untrained features")),
         ("put noise under the mask", exchanged("healthy", "leak")),
-        ("look at their spread", exchanged("collapse", "post-norm")),
+        ("look at their relative standard deviation", exchanged("collapse", "post-norm")),
         ("which of them fills in well?", exchanged("post-norm", "untrained features")),
         ("what does each predict?", exchanged("leak", "collapse")),
         ("on which places does it count?", exchanged("leak", "loss on visible")),

@@ -42,7 +42,7 @@ def seen(name):
     """The numbers of the instruments, for one case."""
     images = scenes("test", 32).images
     numbers = diagnose.leak(case(name).method, images).numbers
-    return numbers | {"spread": diagnose.feature_spread(evaluate.extract(case(name).method.encoder, scenes("test", 200)).x)}
+    return numbers | {"std": diagnose.relative_std(evaluate.extract(case(name).method.encoder, scenes("test", 200)).x)}
 
 
 def answer(name, noise):
@@ -159,9 +159,9 @@ def test_a_block_takes_the_size_of_its_input_away_in_one_alone():
 
 
 def test_images_are_alike_in_one_alone():
-    spreads = {name: seen(name)["spread"] for name in sabotaged.NAMES}
-    assert alone([name for name, spread in spreads.items() if spread < 0.25], "collapse")
-    assert spreads["b"] < 0.5 * min(spread for name, spread in spreads.items() if name != "b"), spreads
+    stds = {name: seen(name)["std"] for name in sabotaged.NAMES}
+    assert alone([name for name, std in stds.items() if std < 0.25], "collapse")
+    assert stds["b"] < 0.5 * min(std for name, std in stds.items() if name != "b"), stds
 
 
 # what makes them look alike

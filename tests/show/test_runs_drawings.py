@@ -5,7 +5,7 @@ import torch
 from drawn import check
 from helpers import generator, raw
 
-from minimim.diagnose import effective_rank, feature_spread
+from minimim.diagnose import effective_rank, relative_std
 from minimim.errors import UserError
 from minimim.show.drawing import Drawing
 from minimim.show.drawings.runs import (
@@ -57,13 +57,13 @@ def test_small_bars_are_as_high_as_their_numbers():
     assert tall[0] == pytest.approx(2 * tall[1])
 
 
-def test_clouds_tell_rank_and_spread_of_the_points_that_are_drawn():
+def test_clouds_tell_rank_and_standard_deviation_of_the_points_that_are_drawn():
     x = torch.randn(20, 2, generator=generator(0))
     panels = {"wide": 3 + x, "narrow": 3 + 0.01 * x, "line": 3 + x[:, :1] * torch.tensor([[1.0, 0.5]])}
     drawing = clouds(panels)
     check(drawing)
     for cloud in panels.values():
-        assert f"effective rank {effective_rank(cloud):.2f} of 2" in words(drawing) and f"spread {feature_spread(cloud):.2f}" in words(drawing)
+        assert f"effective rank {effective_rank(cloud):.2f} of 2" in words(drawing) and f"relative standard deviation {relative_std(cloud):.2f}" in words(drawing)
     points = [line for line in drawing.axes.lines if line.get_marker() == "o"]
     width = [float(torch.tensor(line.get_xdata()).std()) for line in points]
     assert width[0] == pytest.approx(100 * width[1], rel=1e-3)
@@ -75,7 +75,7 @@ def test_collapsed_features_are_stripes_and_one_point():
     drawing = features_apart(samples)
     check(drawing)
     for x in samples.values():
-        assert f"effective rank {effective_rank(x):.1f}, spread {feature_spread(x):.2g}" in words(drawing)
+        assert f"effective rank {effective_rank(x):.1f}" in words(drawing) and f"relative standard deviation {relative_std(x):.2g}" in words(drawing)
     maps = [image.get_array() for image in drawing.axes.images]
     assert maps[0].shape == (32, 64) and torch.allclose(torch.tensor(maps[0].tolist()), samples["healthy"])
     far = [max(abs(torch.tensor(line.get_xdata()) - sum(line.get_xdata()) / 32)) for line in drawing.axes.lines if line.get_marker() == "o"]

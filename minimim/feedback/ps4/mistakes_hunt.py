@@ -187,7 +187,7 @@ VERDICTS = {
         "healthy", "untrained features"
     ),
     "two are taken for each other, and both fill in well: put noise under the mask": swapped("healthy", "leak"),
-    "two are taken for each other, both with poor features: look at their spread, and at what the loss did": (
+    "two are taken for each other, both with poor features: look at their relative standard deviation, and at what the loss did": (
         swapped("post-norm", "collapse")
     ),
     "two are taken for each other, with features near a random encoder's: which of them fills in well?": (

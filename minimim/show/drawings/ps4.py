@@ -168,7 +168,7 @@ def where_to_measure() -> Drawing:
         drawing.text(x + 1.7, 1.25, name, bold=True, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5})
         if n:
             drawing.arrow((x - 1.6, 1.25), (x, 1.25))
-    measures = ("noise where it\nhides: does the\nprediction move?", "the visible ones\nin another order:\nequal?", "features, blocks:\nspread, probe,\nsize of the output", "on the hidden\npatches: how large\nis the error?", "credit: which\nplaces does it\ncount?")
+    measures = ("noise where it\nhides: does the\nprediction move?", "the visible ones\nin another order:\nequal?", "features, blocks:\nrelative std, probe,\nsize of the output", "on the hidden\npatches: how large\nis the error?", "credit: which\nplaces does it\ncount?")
     for n, words in enumerate(measures):
         x = 0.6 + 5.0 * n
         drawing.arrow((x + 1.7, 3.4), (x + 1.7, 2.0))

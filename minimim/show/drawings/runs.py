@@ -1,4 +1,4 @@
-"""How to read a run: the plan as a flow chart with the curves of stored runs, rank and spread as clouds, and what collapse looks like in features."""
+"""How to read a run: the plan as a flow chart with the curves of stored runs, rank and standard deviation as clouds, and what collapse looks like in features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,14 @@ import torch
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from minimim.diagnose import effective_rank, feature_spread
+from minimim.diagnose import effective_rank, relative_std
 from minimim.errors import UserError
 from minimim.show.charts import FLOOR, SERIES
 from minimim.show.drawing import INK, Drawing
 
 HEALTHY, SICK, OTHER = SERIES[0], SERIES[1], SERIES[4]  # of curves
 SIGNS = (  # what is seen; the run that shows it; what is measured; each answer and the cause that it stands for
-    ("a low loss, and poor features", "collapse", "rank and spread of the features", (("far below\nrandom's", "collapse"), ("not", "task\nmismatch"))),
+    ("a low loss, and poor features", "collapse", "rank and deviation of the features", (("far below\nrandom's", "collapse"), ("not", "task\nmismatch"))),
     ("a loss that is too good", "loss on visible", "noise under the mask, and credit", (("above 0", "leak"), ("0", "too little\nmasking"))),
     ("a loss that does not fall", "rate × 8, no warm-up", "the same again, one thing changed", (("a small rate\nmends it", "learning\nrate"), ("another block\nmends it", "architecture"))),
 )
@@ -73,10 +73,10 @@ def reading_plan(runs: Mapping[str, Mapping], image: Tensor, hidden: Tensor, gri
 
 
 def clouds(panels: Mapping[str, Tensor]) -> Drawing:
-    """Features of two numbers as points on paper, with the way from 0 to their mean, and the rank and spread of each cloud: {name: (n, 2)}."""
+    """Features of two numbers as points on paper, with the way from 0 to their mean, and the rank and relative standard deviation of each cloud: {name: (n, 2)}."""
     side = 6.4
-    numbers = {name: (effective_rank(x), feature_spread(x)) for name, x in panels.items()}
-    told = "; ".join(f"{name}: effective rank {rank:.2f}, spread {spread:.2f}" for name, (rank, spread) in numbers.items())
+    numbers = {name: (effective_rank(x), relative_std(x)) for name, x in panels.items()}
+    told = "; ".join(f"{name}: effective rank {rank:.2f}, relative standard deviation {std:.2f}" for name, (rank, std) in numbers.items())
     drawing = Drawing(0.6 + (side + 1) * len(panels), side + 3.4, f"Clouds of features of two numbers. {told}.")
     most = 1.15 * max(float(x.abs().max()) for x in panels.values())
     for n, (name, x) in enumerate(panels.items()):
@@ -89,9 +89,9 @@ def clouds(panels: Mapping[str, Tensor]) -> Drawing:
         drawing.axes.plot([zero[0]] * 2, [top, top + side], color="#bbbbbb", linewidth=1, zorder=2.2)
         drawing.arrow(zero, (sum(across) / len(across), sum(down) / len(down)), color=OTHER)
         drawing.axes.plot(across, down, "o", color=HEALTHY, markersize=5, zorder=3)
-        rank, spread = numbers[name]
+        rank, std = numbers[name]
         drawing.text(left + side / 2, top + side + 0.6, f"effective rank {rank:.2f} of 2")
-        drawing.text(left + side / 2, top + side + 1.2, f"spread {spread:.2f}")
+        drawing.text(left + side / 2, top + side + 1.2, f"relative standard deviation {std:.2f}")
     return drawing
 
 
@@ -100,9 +100,9 @@ def features_apart(samples: Mapping[str, Tensor]) -> Drawing:
     of its own encoder; below, the images on the two directions in which they differ most, all on one scale, where 1 is the length of a
     typical feature vector. Where all images get nearly the same features the rows are alike, and the points lie on each other."""
     wide, high = 7.0, 4.6
-    numbers = {name: (effective_rank(x), feature_spread(x)) for name, x in samples.items()}
-    told = "; ".join(f"{name}: effective rank {rank:.1f}, spread {spread:.2g}" for name, (rank, spread) in numbers.items())
-    drawing = Drawing(1.6 + (wide + 0.7) * len(samples), 13.2, f"Features of the same images by several encoders, as maps and as points. {told}.")
+    numbers = {name: (effective_rank(x), relative_std(x)) for name, x in samples.items()}
+    told = "; ".join(f"{name}: effective rank {rank:.1f}, relative standard deviation {std:.2g}" for name, (rank, std) in numbers.items())
+    drawing = Drawing(1.6 + (wide + 0.7) * len(samples), 13.8, f"Features of the same images by several encoders, as maps and as points. {told}.")
     flat = {name: plane(x) for name, x in samples.items()}
     most = 1.05 * max(float(x.abs().max()) for x in flat.values())
     drawing.text(0.7, 1.2 + high / 2, "an image a row", rotation=90)
@@ -112,7 +112,7 @@ def features_apart(samples: Mapping[str, Tensor]) -> Drawing:
         drawing.text(left + wide / 2, 0.7, name, bold=True)
         limit = float(x.abs().max())
         drawing.axes.imshow(x.detach().numpy(), extent=(left, left + wide, 1.2 + high, 1.2), aspect="auto", cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest", zorder=2)
-        drawing.axes.set(xlim=(0, 1.6 + (wide + 0.7) * len(samples)), ylim=(13.2, 0))
+        drawing.axes.set(xlim=(0, 1.6 + (wide + 0.7) * len(samples)), ylim=(13.8, 0))
         drawing.boxes.append((left, 1.2, left + wide, 1.2 + high))
         drawing.text(left + wide / 2, 1.2 + high + 0.4, f"{x.shape[1]} features", size=9)
         top = 7.0
@@ -120,8 +120,9 @@ def features_apart(samples: Mapping[str, Tensor]) -> Drawing:
         middle = (left + wide / 2, top + 2.5)
         points = middle[0] + flat[name][:, 0] / most * 2.4, middle[1] - flat[name][:, 1] / most * 2.4
         drawing.axes.plot(points[0].tolist(), points[1].tolist(), "o", color=HEALTHY, markersize=5, alpha=0.8, zorder=3)
-        rank, spread = numbers[name]
-        drawing.text(left + wide / 2, top + 5.45, f"effective rank {rank:.1f}, spread {spread:.2g}")
+        rank, std = numbers[name]
+        drawing.text(left + wide / 2, top + 5.5, f"effective rank {rank:.1f}")
+        drawing.text(left + wide / 2, top + 6.15, f"relative standard deviation {std:.2g}")
     return drawing
 
 
