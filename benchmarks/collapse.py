@@ -1,6 +1,6 @@
 """Which losses and which safeguards let two views agree without giving every image the same answer? Short runs on plain garments, three seeds each.
 
-    python benchmarks/collapse.py                        every run; about 25 minutes of one CPU core
+    python benchmarks/collapse.py                        every run; about five minutes of one quiet CPU core
     python benchmarks/collapse.py --seeds 0 --only prototypes
     python benchmarks/collapse.py --smoke                tiny sizes, to see that it works
 
