@@ -1,6 +1,7 @@
 """What the graded cells of a problem set give for an answer, and what a lesson defines that could be handed in as one."""
 
 import ast
+import copy
 import inspect
 import json
 from collections.abc import Callable, Iterable
@@ -58,11 +59,7 @@ class Graded:
 
     def disagree(self, name: str, answer) -> str:
         """What the check and the graded cells say of an answer, where one accepts it and the other does not; else nothing."""
-        try:
-            examine(self.tasks[name], answer)
-            said = ""
-        except WrongAnswer as wrong:
-            said = str(wrong)
+        said = refusal(self.tasks[name], answer)
         lost = self.lost(name, answer)
         return f"the check says {said or 'right'!r}, and lost are {lost or 'no cells'}" if bool(said) != bool(lost) else ""
 
@@ -73,6 +70,28 @@ class Graded:
     def loses(self, name: str, answer) -> bool:
         """Whether an answer loses a point."""
         return 0 in self.earned(name, answer)
+
+
+def refusal(task: Task, answer: Callable) -> str:
+    """What the check says of a wrong answer; nothing where it accepts it."""
+    try:
+        examine(task, answer)
+    except WrongAnswer as wrong:
+        return str(wrong)
+    return ""
+
+
+def mistaken(task: Task) -> Iterable[tuple[str, Callable]]:
+    """Each mistake in the table of a task: its words, and an answer that makes it wherever the mistake has something to say."""
+    for words, mistake in task.mistakes.items():
+
+        def answer(mistake=mistake, **arguments):
+            try:
+                return mistake(**copy.deepcopy(arguments))
+            except Exception:  # noqa: BLE001 (this mistake says nothing of this input)
+                return task.truth(**arguments)
+
+        yield words, answer
 
 
 def each(table: dict[str, list]) -> list[tuple]:

@@ -10,10 +10,10 @@ import right_ps6_masks as right_masks
 import torch
 import wrong_ps6 as wrong
 import wrong_ps6_masks as wrong_masks
-from graded import Graded, at_hand, each, handed_on, mutants
+from graded import Graded, at_hand, each, handed_on, mistaken, mutants, refusal
 
 from minimim import masking, patches, targets
-from minimim.feedback import WrongAnswer, check
+from minimim.feedback import check
 from minimim.feedback.check import difference, examine
 from minimim.feedback.ps6 import tasks as ps6
 from minimim.masking import block, blocks, guided
@@ -51,32 +51,20 @@ def test_right_answers_pass_and_earn_all_points(name, answer):
 @pytest.mark.parametrize("name, case", each(WRONG))
 def test_wrong_answers_are_told_which_mistake_it_is_and_lose_points(name, case):
     words, answer = case
-    with pytest.raises(WrongAnswer) as told:
-        examine(TASKS[name], answer)
-    assert words in str(told.value)
+    assert words in refusal(TASKS[name], answer)
     assert SETS[answer.__module__].loses(name, answer)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_mistake_in_the_table_is_told_apart_from_the_others(name):
     task = TASKS[name]
-    for words, mistaken in task.mistakes.items():
-
-        def answer(mistaken=mistaken, **arguments):
-            try:
-                return mistaken(**copy.deepcopy(arguments))
-            except ValueError:  # this mistake says nothing of this input
-                return task.truth(**arguments)
-
-        with pytest.raises(WrongAnswer) as told:
-            examine(task, answer)
-        assert str(told.value) == f"{name}: {words}"
+    for words, answer in mistaken(task):
+        assert refusal(task, answer) == f"{name}: {words}"
 
 
 @pytest.mark.parametrize("name, answer", each(HELD))
 def test_what_the_library_holds_is_no_answer(name, answer):
-    with pytest.raises(WrongAnswer):
-        examine(TASKS[name], answer)
+    assert refusal(TASKS[name], answer)
     assert SETS[answer.__module__].loses(name, answer)
 
 
