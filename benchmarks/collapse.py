@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from machine import RESULTS, kind, write
+from methods_measure import head_std
 from safeguards import agreement
 from torch import Tensor, nn
 
@@ -105,7 +106,7 @@ def one(name: str, seed: int, images, test, steps: int, fresh: dict | None = Non
     """Train a run, and measure it. fresh: what an earlier run of this seed has measured of the same encoder before training."""
     torch.manual_seed(mix(seed))
     built = method(**RUNS[name][1])
-    row = {"random_features": fresh or measured(built.encoder, images, test), "random_head_std": head_std(built, test)}
+    row = {"random_features": fresh or measured(built.encoder, images, test), "random_head_std": short(head_std(built, test))}
     config = TrainConfig(batch_size=TRAIN.batch_size, lr=TRAIN.lr, seed=seed)
     stepper, history, losses, began = Stepper(built.train(), adamw(built, config), config, steps), [], [], time.monotonic()
     for step, batch in enumerate(batches(images, config.batch_size, seed=seed, stop=steps)):
@@ -114,7 +115,7 @@ def one(name: str, seed: int, images, test, steps: int, fresh: dict | None = Non
             few = head_std(built, test.take(slice(0, 200)))
             history.append({"step": step + 1, "loss": short(sum(losses) / len(losses)), "head_std": short(few)})
             losses = []
-    row |= {"seconds": round(time.monotonic() - began, 1), "history": history, "head_std": head_std(built, test)}
+    row |= {"seconds": round(time.monotonic() - began, 1), "history": history, "head_std": short(head_std(built, test))}
     row["features"] = measured(built.encoder, images, test)
     return row | pairs(built, test)
 
@@ -125,11 +126,6 @@ def measured(encoder, images, test) -> dict:
     scores = {"knn": evaluate.knn(*pair), "linear_probe": evaluate.linear_probe(*pair)}
     row = {key: [short(score.value), short(score.stderr)] for key, score in scores.items()}
     return row | {"effective_rank": short(diagnose.effective_rank(pair[1].x)), "std": short(diagnose.relative_std(pair[1].x))}
-
-
-def head_std(built: Method, test) -> float:
-    """√D times the standard deviation of the head's unit-length outputs for whole images: 0 where all are alike, 1 where they lie evenly."""
-    return short(diagnose.relative_std(F.normalize(diagnose.head_output(built, test), dim=1)))
 
 
 @torch.no_grad()

@@ -72,9 +72,10 @@ def measured(pair, encoder, images: Images) -> dict:
     return row
 
 
-def head_std(method, images: Images) -> float | str:
-    """How different the answers of the head are, each made of unit length; nothing for a head that predicts pixels."""
-    answers = head_output(method, images.test.take(slice(0, 2000)))
+def head_std(method, images) -> float | str:
+    """How different the answers of the head for these images are, each made of unit length: 0 where all are alike, 1 where they lie
+    evenly; nothing for a head that predicts pixels."""
+    answers = head_output(method, images)
     return "" if answers is None else relative_std(F.normalize(answers, dim=-1))
 
 

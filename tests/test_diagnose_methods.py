@@ -169,6 +169,12 @@ def test_prototypes_that_collapse_are_seen_in_the_head_while_the_encoder_still_l
     assert not verdict.healthy and "the head gives all images nearly the same answer" in verdict.words
 
 
+def test_a_head_beside_the_pixels_is_asked_and_one_of_pixels_alone_or_of_several_modalities_is_not():
+    answer = head_output(small("cmae"), data())
+    assert answer.shape[0] == len(data()) and answer.dim() == 2
+    assert [head_output(small(name), data()) for name in ("mae", "hpm", "multimae")] == [None, None, None]
+
+
 def test_the_words_say_which_of_the_two_measures_tells():
     verdict = collapse(torch.randn(1, 32) + 1e-3 * torch.randn(300, 32))
     assert "the standard deviation shows it" in verdict.words and "relative standard deviation 0.0" in verdict.words and verdict.numbers["effective_rank"] > 25

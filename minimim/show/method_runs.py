@@ -14,10 +14,14 @@ class Stored:
         self.floors = {row["method"]: row for row in self.rows if row["stage"] == "floor"}
 
     def runs(self, method: str, variant: str = "") -> dict[int, list[dict]]:
-        """{steps: the whole runs of a method, one line a seed}; those in bf16 where there are any."""
+        """{steps: the whole runs of a method, one line a seed}; those in bf16 where there are any, and of two runs that differ in their
+        learning rate the one that the validation part prefers."""
         found = [row for row in self.rows if row["method"] == method and row["variant"] == variant and row["stage"] in ("whole", "again")]
         found = [row for row in found if row["precision"] == "bf16"] or found
-        return {steps: list({row["seed"]: row for row in found if int(row["steps"]) == steps}.values()) for steps in sorted({int(row["steps"]) for row in found})}
+        best: dict[int, dict[str, dict]] = {}
+        for row in sorted(found, key=lambda row: (int(row["steps"]), float(row["chosen_by"] or 0))):
+            best.setdefault(int(row["steps"]), {})[row["seed"]] = row
+        return {steps: list(seeds.values()) for steps, seeds in best.items()}
 
     def options(self, method: str, option: str) -> dict[str, dict[int, list[dict]]]:
         """{value: `runs`} of a method with another value of one option, such as mask_ratio, and nothing else changed."""

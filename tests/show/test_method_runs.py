@@ -6,18 +6,19 @@ import pytest
 
 from minimim.show.method_runs import Stored, over_seeds
 
-HEAD = ["data", "method", "seed", "stage", "steps", "linear", "linear_se", "precision", "variant"]
+HEAD = ["data", "method", "seed", "stage", "steps", "linear", "linear_se", "precision", "variant", "chosen_by"]
 LINES = [
-    ["scenes", "mae", 0, "try", 300, 0.1, 0.01, "bf16", ""],
-    ["scenes", "mae", 0, "whole", 600, 0.2, 0.01, "fp32", ""],
-    ["scenes", "mae", 0, "whole", 600, 0.4, 0.01, "bf16", ""],
-    ["scenes", "mae", 1, "whole", 600, 0.5, 0.01, "bf16", ""],
-    ["scenes", "mae", 0, "again", 2400, 0.6, 0.02, "bf16", ""],
-    ["scenes", "mae", 0, "whole", 600, 0.3, 0.01, "bf16", "mask_ratio=0.5"],
-    ["scenes", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "mask_ratio=0.5, without places"],
-    ["cifar10", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", ""],
-    ["scenes", "hpm", 0, "whole", 600, 0.7, 0.01, "fp32", ""],
-    ["scenes", "raw pixels", 0, "floor", "", 0.45, 0.01, "", ""],
+    ["scenes", "mae", 0, "try", 300, 0.1, 0.01, "bf16", "", 0.5],
+    ["scenes", "mae", 0, "whole", 600, 0.2, 0.01, "fp32", "", 0.5],
+    ["scenes", "mae", 0, "whole", 600, 0.4, 0.01, "bf16", "", 0.5],
+    ["scenes", "mae", 1, "whole", 600, 0.5, 0.01, "bf16", "", 0.5],
+    ["scenes", "mae", 0, "again", 2400, 0.6, 0.02, "bf16", "", 0.5],  # the validation part prefers it to the next one
+    ["scenes", "mae", 0, "again", 2400, 0.8, 0.02, "bf16", "", 0.4],
+    ["scenes", "mae", 0, "whole", 600, 0.3, 0.01, "bf16", "mask_ratio=0.5", 0.5],
+    ["scenes", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "mask_ratio=0.5, without places", 0.5],
+    ["cifar10", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "", 0.5],
+    ["scenes", "hpm", 0, "whole", 600, 0.7, 0.01, "fp32", "", 0.5],
+    ["scenes", "raw pixels", 0, "floor", "", 0.45, 0.01, "", "", 0.5],
 ]
 
 
