@@ -64,7 +64,7 @@ def test_the_seconds_of_a_step_are_measured_apart_once_and_stand_in_the_table(be
         rows = go(bench, monkeypatch, tmp_path, "--methods", "mae", "--time")
     (row,) = rows
     assert (row["stage"], row["method"], row["steps"]) == ("time", "mae", "20") and float(row["seconds"]) > 0
-    whole = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "lr": "0.002", "gflops_a_step": "8.25"}
+    whole = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "steps": "600", "linear": "0.4", "lr": "0.002", "gflops_a_step": "8.25"}
     (line,) = (text for text in table([whole, row | {"seconds": "0.0123"}]).splitlines() if "| mae |" in text)
     assert line.endswith("| 0.002 | 12 | 8.2 | – | – |")
 

@@ -104,7 +104,7 @@ def test_help_explains_every_option(capsys, name):
 
 
 def test_help_shows_the_defaults_of_the_method_that_is_asked_for(capsys):
-    for method, rate in (("simmim", "0.0002"), ("ibot", "0.0005")):
+    for method, rate in (("simmim", "0.0001"), ("ibot", "0.0005")):
         with pytest.raises(SystemExit):
             main(["pretrain", "--method", method, "--help"])
         assert f"scaled with the batch size ({rate})" in " ".join(capsys.readouterr().out.split())
