@@ -19,6 +19,7 @@ KINDS = {
     "titles": "the title alone",
     "keywords": "the title and this catalogue's own words on masking, target, encoder, decoder, objective and modality",
 }
+KEYWORDS = ("title", "masking", "target", "encoder", "decoder", "objective", "modality")
 WEIGHTINGS = {  # name → the options of scikit-learn's TfidfVectorizer
     "tf-idf": {},
     "sublinear": {"sublinear_tf": True},  # 1 + log of how often a word stands in the text
@@ -167,10 +168,7 @@ def texts_of(some: list[Paper], texts: str | Path = "titles") -> list[str]:
     if texts == "titles":
         return [one.title for one in some]
     if texts == "keywords":
-        return [
-            " ".join([one.title, one.masking, one.target, one.encoder, one.decoder, one.objective, one.modality])
-            for one in some
-        ]
+        return [" ".join(getattr(one, name) for name in KEYWORDS) for one in some]
     if isinstance(texts, str) and not Path(texts).exists():
         raise UserError(
             f"texts are {' or '.join(KINDS)}, or a file of texts: there is neither a kind nor a file of the name '{texts}'"
