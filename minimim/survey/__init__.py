@@ -1,9 +1,10 @@
 """The field as data: the papers that arXiv 2408.06687 surveys and others beside them, its taxonomy, and the data sets it names.
 
-`papers()` and `paper(key)` give the papers, `facets()` the words by which they can be asked for, `taxonomy()` the survey's tree.
-Nothing here needs torch, so that `minimim survey` answers at once.
+`papers()` and `paper(key)` give the papers, `facets()` the words by which they can be asked for, `taxonomy()` the survey's tree, and
+`datasets()` the data sets. Nothing here needs torch, so that `minimim survey` answers at once.
 """
 
 from minimim.survey.catalogue import Paper, facets, paper, papers
+from minimim.survey.taxonomy import Branch, directions, taxonomy
 
-__all__ = ["Paper", "facets", "paper", "papers"]
+__all__ = ["Branch", "Paper", "directions", "facets", "paper", "papers", "taxonomy"]
