@@ -5,6 +5,7 @@
 """
 
 from minimim.survey.catalogue import Paper, facets, paper, papers
+from minimim.survey.datasets import Dataset, datasets
 from minimim.survey.taxonomy import Branch, directions, taxonomy
 
-__all__ = ["Branch", "Paper", "directions", "facets", "paper", "papers", "taxonomy"]
+__all__ = ["Branch", "Dataset", "Paper", "datasets", "directions", "facets", "paper", "papers", "taxonomy"]
