@@ -1,6 +1,6 @@
 """The survey's taxonomy (arXiv 2408.06687v3, §3, its figure 4) as a tree, with every paper of the survey in its place.
 
-There are six directions in which a paper can contribute (minimim.survey.directions). A paper that contributes in one stands in §3.1 to
+There are six directions in which a paper can contribute (minimim.survey.definitions). A paper that contributes in one stands in §3.1 to
 §3.6, and one that contributes in several stands in the branch that names them all, in §3.7 to §3.18. Where the survey's text and the
 list of its authors (github.com/vladhondru25/MIM-Survey) place a paper differently, the tree follows the list, and `Paper.section` says
 where the text tells of it.
