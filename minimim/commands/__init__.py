@@ -12,6 +12,7 @@ from minimim.commands.methods import Methods
 from minimim.commands.presets import Presets
 from minimim.commands.pretrain import Pretrain
 from minimim.commands.probe import Probe
+from minimim.commands.survey import Survey
 
 COMMANDS = {
     "demo": Demo,
@@ -21,6 +22,7 @@ COMMANDS = {
     "fill": Fill,
     "methods": Methods,
     "presets": Presets,
+    "survey": Survey,
     "bench": Bench,
     "doctor": Doctor,
     "work": Work,
@@ -29,4 +31,4 @@ COMMANDS = {
 }
 
 __all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Fill", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
-__all__ += ["Work"]
+__all__ += ["Survey", "Work"]
