@@ -106,12 +106,12 @@ class Clustering:
 
     def members(self, k: int | None = None) -> list[list[Paper]]:
         """The papers of each cluster, from left to right in the dendrogram. k: clusters, if not the setting's."""
-        labels = self.cut(k or self.setting.k)
+        labels = self.labels if k is None else self.cut(k)
         return [[self.papers[i] for i in np.flatnonzero(labels == number)] for number in range(labels.max() + 1)]
 
     def strongest(self, k: int | None = None, terms: int = 5) -> list[list[str]]:
         """The terms that set each cluster apart: by their mean weight inside it minus their mean weight in all papers. (k) lists."""
-        labels = self.cut(k or self.setting.k)
+        labels = self.labels if k is None else self.cut(k)
         everywhere = self.vectors.mean(0)  # (W,)
         answer = []
         for number in range(labels.max() + 1):

@@ -130,8 +130,9 @@ def label(
 ) -> Labelling:
     """Label papers from their texts, by a model that has read the survey's papers and their branches.
 
-    some: the papers outside the survey, if not given. by: "neighbours" or "linear". texts: see `texts_of`; "keywords" are near
-    copies of the labels and so an upper bound. Raises UserError for an unknown model, and for papers that the model has read.
+    some: the papers outside the survey, if not given. by: "neighbours" or "linear". texts: see `texts_of`; "keywords" were written by
+    people who knew the branches, and so only bound what titles can give. Raises UserError for an unknown model, and for papers that the
+    model has read.
     """
     some, truth = papers(in_survey=False) if some is None else some, survey_labels()
     known = [paper(key) for key in truth]
