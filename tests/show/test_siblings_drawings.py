@@ -4,12 +4,13 @@ import pytest
 import torch
 from drawn import check
 from helpers import generator, raw
+from matplotlib.colors import to_hex
 
 from minimim import methods
 from minimim.errors import UserError
 from minimim.show import Diff, assigned, family, seen_by, sibling, sibling_of, sinkhorn_by_hand, what_they_see
 from minimim.show.diff import parts_of
-from minimim.show.drawings.siblings import CHANGES, rounds, short
+from minimim.show.drawings.siblings import CHANGES, NEW, rounds, short
 from minimim.targets.clusters import sinkhorn
 
 GRID = (4, 4)
@@ -36,6 +37,12 @@ def test_a_sibling_shows_what_the_student_reads_and_what_is_asked(reads):
     assert kinds(drawing, AMBER) == (5 if reads == "mask tokens" else 0)
     assert kinds(drawing, GREEN) == 5 + 1 and words(drawing).count("cross-\nentropy") == 2
     assert ("16" if reads == "all" else "11 visible") in drawing.alt or reads == "all"
+
+
+@pytest.mark.parametrize(("change", "framed"), [("vector head", 1), ("student head", 2)])
+def test_a_head_of_the_vector_can_be_framed_alone(change, framed):
+    drawing = sibling(*raw(2), GRID, hidden=torch.arange(16) < 12, reads="visible", vector=WAY, patch=WAY, new=(change,))
+    assert sum(to_hex(patch.get_edgecolor()) == NEW for patch in drawing.axes.patches) == framed
 
 
 def test_each_question_has_its_number_and_own_pixels_need_no_teacher():

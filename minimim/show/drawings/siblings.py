@@ -12,7 +12,7 @@ from minimim.show.diff import parts_of
 from minimim.show.drawing import INK, Drawing
 
 NEW = "#d55e00"  # the frame of what a method changes
-CHANGES = ("mask", "view", "student head", "teacher head", "target", "vector loss", "patch loss", "questions")
+CHANGES = ("mask", "view", "student head", "vector head", "teacher head", "target", "vector loss", "patch loss", "questions")
 READS = ("all", "mask tokens", "visible")
 TOP, LOW = 3.5, 8.3  # the middles of the student's and the teacher's row
 
@@ -79,7 +79,7 @@ def sibling(student: Tensor, teacher: Tensor, grid: tuple[int, int], *, hidden: 
     frames = {
         "mask": [(0.25, TOP - 1.95, 3.9, 3.9)], "view": [(0.25, LOW - 1.95, 3.9, 3.9)],
         "vector loss": [(22.2, 5.1, 2.7, 1.6)], "patch loss": [(19.75, 5.1, 2.4, 1.6)], "questions": [(16.75, TOP - 1.6, 3.1, 3.2)],
-        "student head": head_frames(vector, patch, TOP, -1), "teacher head": head_frames(vector, patch, LOW, 1),
+        "student head": head_frames(vector, patch, TOP, -1), "vector head": head_frames(vector, None, TOP, -1), "teacher head": head_frames(vector, patch, LOW, 1),
         "target": target_frames(vector, patch),
     }  # fmt: skip
     for word in new:
@@ -104,7 +104,7 @@ def boxes(drawing: Drawing, y: float, words: tuple[str, ...]) -> None:
     """The head, and behind it what makes a target of its scores, side by side, with their middle at y."""
     wide = 3.9 if len(words) == 1 else 1.85
     for n, text in enumerate(words):
-        drawing.box(12.5 + n * 2.05, y - 0.65, wide, 1.3, "visible" if n == 0 else "plain", text, size=9)
+        drawing.box(12.5 + n * 2.05, y - 0.65, wide, 1.3, "visible" if n == 0 else "plain", text, size=8.5)
 
 
 def side(drawing: Drawing, vector, upper: bool, middle: float, who: str) -> None:
@@ -228,11 +228,11 @@ def short(part: str) -> str:
 
 
 def family(methods: Mapping[str, tuple[object, str]]) -> Drawing:
-    """The parts of several methods, read from the methods themselves: {name: (Method, name of the one it is compared with, or "")}; what
-    differs from that one is lit."""
+    """The parts of several methods, read from the methods themselves: {name: (Method, name of the one it is compared with, or "")}; parts
+    of another kind than that one's are lit."""
     columns = ("views", "masking", "head", "target", "terms")
     high, first, wide = 1.5, 2.9, 4.35
-    drawing = Drawing(first + wide * len(columns) + 0.3, 1.1 + high * len(methods), f"The parts of {', '.join(methods)} as a table: {', '.join(columns)}. What differs from the method named below each name is lit.")
+    drawing = Drawing(first + wide * len(columns) + 0.3, 1.1 + high * len(methods), f"The parts of {', '.join(methods)} as a table: {', '.join(columns)}. Parts of another kind than those of the method named below each name are lit.")
     for c, name in enumerate(columns):
         drawing.text(first + (c + 0.5) * wide, 0.5, name, bold=True)
     said = {name: {column: [short(line) if column != "terms" else line for line in lines] for column, lines in parts_of(method).items()} for name, (method, _) in methods.items()}
