@@ -32,15 +32,15 @@ def hog_by_the_class(across, down, patch_size, cells, margin, bins):
     return HOG(patch_size, bins=bins, cells=cells[0])({"image": image})["patch"]
 
 
-def hog_with(place=None, split=None, around=None, length=None, layout="b (u v) (r c n)", power=1):
+def hog_with(place=None, split=None, around=None, length=None, layout="b (u v) (r c n)", power=1, weigh=None):
     """A student's HOG with one thing changed. place(across, down, bins) → the direction in units; split(place, bins) → [(bin, part)];
-    around(maps, margin) → padded maps; length(x, bins) → what a patch is divided by."""
+    around(maps, margin) → padded maps; length(x, bins) → what a patch is divided by; weigh(across, down) → the votes."""
 
     def answer(across, down, patch_size, cells, margin, bins):
         where = place(across, down, bins) if place else (torch.atan2(down, across) + 2 * math.pi) * bins / math.pi
         low = torch.floor(where)
         parts = split(where, bins) if split else [(low, 1 - (where - low)), (low + 1, where - low)]
-        size = torch.sqrt(across**2 + down**2) ** power
+        size = weigh(across, down) if weigh else torch.sqrt(across**2 + down**2) ** power
         maps = torch.zeros(len(across), bins, *across.shape[1:], dtype=across.dtype)
         for number, part in parts:
             maps = maps.scatter_add(1, (number.long() % bins).unsqueeze(1), (size * part).unsqueeze(1))
@@ -89,6 +89,61 @@ def hog_that_keeps(where, bins):
     where = where % bins
     part = where - where.floor()
     return [(where.floor(), 1 - part), ((where.floor() + 1).clamp(max=bins - 1), part)]
+
+
+def hog_of_numbers_below_bins(place, strict=False):
+    """A table of votes for each direction, from those pixels whose direction it is; or one_hot, which raises an error."""
+
+    def answer(across, down, patch_size, cells, margin, bins):
+        where = place(torch.atan2(down, across)) * bins / math.pi
+        low, size = where.floor(), torch.hypot(across, down)
+        part = where - low
+        if strict:
+            F.one_hot(low.long(), bins)
+        maps = [size * (1 - part) * (low == b) + size * part * ((low + 1) % bins == b) for b in range(bins)]
+        padded = F.pad(torch.stack(maps, 1), [margin] * 4)
+        h, w = patch_size // cells[0], patch_size // cells[1]
+        sums = padded.unfold(2, h + 2 * margin, h).unfold(3, w + 2 * margin, w).sum((-1, -2))
+        return F.normalize(rearrange(sums, "b n (u r) (v c) -> b (u v) (r c n)", r=cells[0], c=cells[1]), dim=-1)
+
+    return answer
+
+
+def half_turn(angle):
+    return torch.where(angle < 0, angle + math.pi, angle)
+
+
+def hog_truncated(where, bins):
+    low = where.long()
+    return [(low, 1 - (where - low)), (low + 1, where - low)]
+
+
+def round_the_image(maps, margin):
+    rows = torch.arange(-margin, maps.shape[2] + margin) % maps.shape[2]
+    cols = torch.arange(-margin, maps.shape[3] + margin) % maps.shape[3]
+    return maps[:, :, rows][..., cols] if margin < min(maps.shape[2:]) else F.pad(maps, [margin] * 4)
+
+
+def hog_of_a_shape(reach):
+    """Sums over the pixels that are in reach(y, x, top, left, high, wide, margin) of a cell."""
+
+    def answer(across, down, patch_size, cells, margin, bins):
+        maps = hog_with(length=lambda x, n: 1)(across, down, 1, (1, 1), 0, bins).mT.unflatten(2, across.shape[1:])
+        h, w = patch_size // cells[0], patch_size // cells[1]
+        y, x = torch.arange(across.shape[1]).view(-1, 1), torch.arange(across.shape[2])
+        sums = [
+            torch.stack([(maps * reach(y, x, t, e, h, w, margin)).sum((2, 3)) for e in range(0, across.shape[2], w)], -1)
+            for t in range(0, across.shape[1], h)
+        ]
+        return F.normalize(
+            rearrange(torch.stack(sums, 2), "b n (u r) (v c) -> b (u v) (r c n)", r=cells[0], c=cells[1]), dim=-1
+        )
+
+    return answer
+
+
+def hog_of_cells_in_pixels(across, down, patch_size, cells, margin, bins):
+    return hog_with()(across, down, patch_size, (patch_size // cells[0], patch_size // cells[1]), margin, bins)
 
 
 def hog_patch_by_patch(across, down, patch_size, cells, margin, bins):
@@ -170,6 +225,22 @@ def nth_farthest(away, number):
     return int(away.sort(descending=True, stable=True).indices[min(number, len(away) - 1)])
 
 
+def revive_far_from(places):
+    """Looks anew in every step, from places(codes, k)."""
+
+    def answer(codes, latents, usage, momentum, threshold):
+        _, new, _ = revive_with(turn=lambda ids: [])(codes, latents, usage, momentum, threshold)
+        dead, out, moved = new < threshold, codes.clone(), torch.zeros(len(codes), dtype=torch.bool)
+        fresh = new[~dead].mean()
+        for k in range(len(codes)):
+            away = (latents[:, None] - places(out, k)).square().sum(-1).min(1).values
+            if dead[k] and away.max() > 0:
+                out[k], new[k], moved[k] = latents[away.argmax()], fresh, True
+        return out, new, moved
+
+    return answer
+
+
 def revive_in_place(codes, latents, usage, momentum, threshold):
     out, new, moved = revive_with_infinities(codes, latents, usage, momentum, threshold)
     codes.copy_(out)
@@ -181,6 +252,19 @@ WRONG = {
         ("go to different directions", hog_with(place=lambda a, d, n: torch.atan2(d, a) % (2 * math.pi) / (2 * math.pi) * n)),
         ("measured from the vertical", hog_with(place=lambda a, d, n: (torch.atan2(a, d) + 2 * math.pi) * n / math.pi)),
         ("loses its sign", hog_with(place=lambda a, d, n: torch.atan(d.abs() / a.abs().clamp(min=1e-20)) * n / math.pi)),
+        ("a hair below 180°", hog_of_numbers_below_bins(lambda angle: angle % math.pi)),
+        ("a hair below 180°", hog_of_numbers_below_bins(half_turn)),
+        ("reaches `bins`", hog_of_numbers_below_bins(lambda angle: angle % math.pi, strict=True)),
+        ("below 0; a gradient and its opposite", hog_of_numbers_below_bins(lambda angle: angle, strict=True)),
+        ("points upwards loses its sign", hog_with(place=lambda a, d, n: torch.atan2(d, a).abs() * n / math.pi)),
+        ("upwards and downwards are exchanged", hog_with(place=lambda a, d, n: (torch.atan2(-d, a) + 2 * math.pi) * n / math.pi)),
+        ("that of the edge", hog_with(place=lambda a, d, n: (torch.atan2(d, a) + 1.5 * math.pi) * n / math.pi)),
+        ("round towards 0", hog_with(place=lambda a, d, n: torch.atan2(d, a) * n / math.pi, split=hog_truncated)),
+        ("|across| + |down|", hog_with(weigh=lambda a, d: a.abs() + d.abs())),
+        ("its other side begins again", hog_with(around=round_the_image)),
+        ("on one side of the cell", hog_of_a_shape(lambda y, x, t, e, h, w, m: (y >= t) & (y < t + h + m) & (x >= e) & (x < e + w + m))),
+        ("the corners of the margin are missing", hog_of_a_shape(lambda y, x, t, e, h, w, m: (y >= t - m) & (y < t + h + m) & (x >= e) & (x < e + w) | (y >= t) & (y < t + h) & (x >= e - m) & (x < e + w + m))),
+        ("the size of a cell in pixels", hog_of_cells_in_pixels),
         ("whole to the direction below its own", hog_with(split=hog_of_whole_votes)),
         ("whole to the nearest direction", hog_with(split=hog_of_rounded_votes)),
         ("the two parts of a vote are exchanged", hog_with(split=hog_turned_round)),
@@ -198,6 +282,8 @@ WRONG = {
         ("the votes are not scaled", hog_with(length=lambda x, n: 1)),
         ("gives NaN, 0 / 0", hog_with(length=lambda x, n: x.square().sum(-1, keepdim=True).sqrt())),
         ("a small number is added to the length", hog_with(length=lambda x, n: x.norm(dim=-1, keepdim=True) + 1e-5)),
+        ("added to the length, 1e-06", hog_with(length=lambda x, n: x.norm(dim=-1, keepdim=True) + 1e-6)),
+        ("a length below 0.001 is raised", hog_with(length=lambda x, n: x.norm(dim=-1, keepdim=True).clamp(min=1e-3))),
         ("a length below 1 is raised to 1", hog_with(length=lambda x, n: x.norm(dim=-1, keepdim=True).clamp(min=1))),
         ("direction, row, column", hog_with(layout="b (u v) (n r c)")),
         ("the cells of a patch come column by column", hog_with(layout="b (u v) (c r n)")),
@@ -217,6 +303,10 @@ WRONG = {
         ("all dead codes move to the same latent", revive_with(after=lambda away, fresh: away)),
         ("the first few of one ranking", revive_with(after=lambda away, fresh: away, order=nth_farthest)),
         ("the last revived code alone", revive_with(after=lambda away, fresh: fresh)),
+        ("those that are still dead", revive_far_from(lambda out, k: out)),
+        ("where it stood itself", revive_far_from(lambda out, k: out[k : k + 1])),
+        ("of latents that are equally far the last", revive_with(order=lambda away, n: int((away == away.max()).nonzero()[-1]))),
+        ("a code that could not move gets", revive_with(results=lambda out, new, moved, dead: (out, new.where(~dead, new[~dead].mean()), moved))),
         ("nearest to a code", revive_with(order=lambda away, n: int(torch.where(away > 0, away, 1e9).argmin()))),
         ("served from the last to the first", revive_with(turn=reversed)),
         ("only the first dead code", revive_with(turn=lambda ids: ids[:1])),

@@ -91,6 +91,74 @@ def blocks_in_reading_order(sizes, corners, grid, count):
     return stage.argsort(dim=1, stable=True).argsort(dim=1) < count
 
 
+def blocks_from_lists(make):
+    """make(patches of rectangles, one after the other, inner patches, count) → the patches that are hidden."""
+
+    def answer(sizes, corners, grid, count):
+        out = torch.zeros(len(sizes), grid[0] * grid[1], dtype=torch.bool)
+        inner = [r * grid[1] + c for r in range(1, grid[0] - 1) for c in range(1, grid[1] - 1)]
+        for b in range(len(sizes)):
+            rectangles = []
+            for (h, w), (u, v) in zip(sizes[b].tolist(), corners[b].tolist(), strict=True):
+                t, e = 1 + int(u * (grid[0] - 1 - h)), 1 + int(v * (grid[1] - 1 - w))
+                rectangles.append([r * grid[1] + c for r in range(t, t + h) for c in range(e, e + w)])
+            out[b, make(rectangles, inner, count)] = True
+        return out
+
+    return answer
+
+
+def in_line(rectangles):
+    return [n for one in rectangles for n in one]
+
+
+def all_whole(rectangles, inner, count):
+    covered = dict.fromkeys(in_line(rectangles))
+    return list(covered | dict.fromkeys(inner))[: max(count, len(covered))]
+
+
+def first_of_all(rectangles, inner, count):
+    hidden: set = set()
+    while rectangles and len(hidden) < count:
+        hidden.update(rectangles.pop(0))
+    return list(dict.fromkeys(sorted(hidden) + inner))[:count]
+
+
+def last_of_the_last(rectangles, inner, count):
+    hidden: list = []
+    for one in rectangles:
+        new = [n for n in one if n not in hidden]
+        hidden += new[max(0, len(hidden) + len(new) - count) :]
+    return list(dict.fromkeys(hidden + inner))[:count]
+
+
+def blocks_without_border(sizes, corners, grid, count):
+    """Anywhere in the grid, and then the border is made visible."""
+    border = torch.ones(grid, dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    stage = torch.full((len(sizes), *grid), sizes.shape[1])
+    for b in range(len(sizes)):
+        for k in reversed(range(sizes.shape[1])):
+            (h, w), (u, v) = sizes[b, k].tolist(), corners[b, k].tolist()
+            t, e = int(u * (grid[0] - h + 1)), int(v * (grid[1] - w + 1))
+            stage[b, t : t + h, e : e + w] = k
+    stage = stage.masked_fill(border, sizes.shape[1] + 1).flatten(1)
+    return stage.argsort(dim=1, stable=True).argsort(1) < count
+
+
+def blocks_by_an_index(sizes, corners, grid, count):
+    """torch.tensor of an empty list is a tensor of floats."""
+    out = blocks_in_lists(sizes, corners, grid, count)
+    again = torch.zeros_like(out)
+    for mask, line in zip(again, out, strict=True):
+        mask[torch.tensor(line.nonzero().flatten().tolist())] = True
+    return again
+
+
+def blocks_by_a_stable_sort(sizes, corners, grid, count):
+    return (~blocks_in_lists(sizes, corners, grid, count)).argsort(1, stable=True).argsort(1) < count
+
+
 def blocks_by_columns(sizes, corners, grid, count):
     return blocks_in_lists(sizes, corners, grid, count).unflatten(1, grid).mT.flatten(1)
 
@@ -162,6 +230,21 @@ def hint_of_the_batch(importance, patch_size, noise, count, top, hint):
     return (inside & ~near) | others, near
 
 
+def hint_by_attmask(importance, patch_size, noise, count, top, hint):
+    """The `count` most important are hidden, and the hint is shown again."""
+    _, hints = hint_in_lists(importance, patch_size, noise, count, top, hint)
+    worth = F.avg_pool2d(importance[:, None].double(), patch_size).flatten(1)
+    inside = worth.sort(dim=1, descending=True, stable=True).indices
+    hidden = torch.zeros_like(hints).scatter(1, inside[:, :count], True)
+    hidden |= torch.zeros_like(hints).scatter(1, inside[:, :top], True)
+    return hidden & ~hints, hints
+
+
+def hint_by_a_stable_sort(importance, patch_size, noise, count, top, hint):
+    worth = F.avg_pool2d(importance[:, None].double(), patch_size).flatten(1)
+    return worth.argsort(1, descending=True, stable=True).argsort(1) < count, noise < 0
+
+
 # ps6.5, wrong
 
 
@@ -212,6 +295,55 @@ def layout_with(refuse=None, most=True, odd=None, minus=None, choose=None, count
     return answer
 
 
+def layout_where(apart, spend=""):
+    """Candidates are compared by their corners: apart(r, c, y, x, size, context) for each target (y, x) before."""
+
+    def answer(corners, size, targets, context, noise, grid):
+        chosen = []
+        for places, room in zip(corners.tolist(), context.tolist(), strict=True):
+            taken: list = []
+            for r, c in places:
+                if len(taken) == targets:
+                    break
+                if all(apart(r, c, *place, size, room) for place in [*taken, (99, 99)] if place):
+                    taken.append((r, c))
+                elif spend == "place":
+                    taken.append(None)
+                elif spend == "search":
+                    break
+            chosen.append(taken)
+        blocks = torch.zeros(len(corners), targets, *grid, dtype=torch.bool)
+        for b, taken in enumerate(chosen):
+            for t, place in enumerate(taken):
+                if place:
+                    blocks[b, t, place[0] : place[0] + size[0], place[1] : place[1] + size[1]] = True
+        free = torch.zeros(len(corners), *grid, dtype=torch.bool)
+        for b, (t, e, h, w) in enumerate(context.tolist()):
+            free[b, t : t + h, e : e + w] = True
+        free = (free & ~blocks.any(1)).flatten(1)
+        rank = noise.masked_fill(~free, torch.inf).argsort(1).argsort(1)
+        return blocks.flatten(2), rank < free.sum(1).min()
+
+    return answer
+
+
+def beside(r, c, y, x, size, room):
+    """Right: no patch in common."""
+    return abs(r - y) >= size[0] or abs(c - x) >= size[1]
+
+
+def outside(r, c, y, x, size, room):
+    """And none in common with the context."""
+    t, e, h, w = room
+    away = r + size[0] <= t or r >= t + h or c + size[1] <= e or c >= e + w
+    return away and beside(r, c, y, x, size, room)
+
+
+def layout_of_turned_corners(corners, size, targets, context, noise, grid):
+    """Each corner is read as (column, row)."""
+    return layout_with()(corners.flip(-1), size, targets, context, noise, grid)
+
+
 def layout_as_hidden(corners, size, targets, context, noise, grid):
     blocks, visible = layout_by_corners(corners, size, targets, context, noise, grid)
     return blocks, ~visible
@@ -229,6 +361,16 @@ WRONG = {
         ("the last place is never reached", blocks_with(rows_of=lambda u, side, s: int(u * (side - 2 - s)))),
         ("rounded to the nearest", blocks_with(rows_of=lambda u, side, s: round(u * (side - 2 - s)))),
         ("pushed back", blocks_with(rows_of=lambda u, side, s: min(int(u * (side - 2)), side - 2 - s))),
+        ("lose what is on the border", blocks_without_border),
+        ("the size is not taken off", blocks_with(rows_of=lambda u, side, s: int(u * (side - 2)))),
+        ("counted in all rows and columns", blocks_with(rows_of=lambda u, side, s: int(u * (side - s + 1)))),
+        ("hidden whole, however many", blocks_from_lists(all_whole)),
+        ("are trimmed together", blocks_from_lists(first_of_all)),
+        ("loses its beginning", blocks_from_lists(last_of_the_last)),
+        ("drop it first", blocks_from_lists(lambda rectangles, inner, count: (in_line(rectangles) + inner)[:count])),
+        ("hidden already, and these count twice", blocks_from_lists(lambda rectangles, inner, count: (list(dict.fromkeys(in_line(rectangles))) + inner)[:count])),
+        ("torch.tensor of an empty list", blocks_by_an_index),
+        ("argsort(dim=1, stable=True)", blocks_by_a_stable_sort),
         ("height and width are exchanged", blocks_with(swap=True)),
         ("the numbers of `corners` are exchanged", blocks_with(turn=True)),
         ("the last rectangle is kept whole", blocks_with(stop="rectangle")),
@@ -258,6 +400,12 @@ WRONG = {
         ("the hint is the least important", hint_with(shown=lambda o, u, w, hint: o[len(o) - hint :])),
         ("the hint has the highest noise", hint_with(shown=lambda o, u, w, hint: by_noise(o, -u, hint))),
         ("the hint is chosen from all patches", hint_with(shown=lambda o, u, w, hint: by_noise(range(len(u)), u, hint))),
+        ("so that the hint is too small", hint_with(shown=lambda o, u, w, hint: [n for n in o if n in by_noise(range(len(u)), u, hint)])),
+        ("too few others are hidden", hint_with(fill=lambda out, u, w, missing, near: [n for n in out if n in by_noise(range(len(u)), u, missing)])),
+        ("as in AttMask's code", hint_by_attmask),
+        ("the results are exchanged", hint_with(results=lambda hidden, hints, o: (hints, hidden))),
+        ("all that is visible", hint_with(results=lambda hidden, hints, o: (hidden, ~hidden))),
+        ("argsort(dim=1, stable=True)", hint_by_a_stable_sort),
         ("the hint is hidden as well", hint_with(results=lambda hidden, hints, o: (hidden | o, hints))),
         ("only the object is hidden", hint_with(fill=lambda out, u, w, missing, near: [])),
         ("`count` is all that is hidden", lambda importance, patch_size, noise, count, top, hint: hint_in_lists(
@@ -273,6 +421,12 @@ WRONG = {
         ("compared with the last block", layout_with(refuse=lambda one, taken, before: bool(taken and one & taken[-1]))),
         ("compared with all candidates before it", layout_with(refuse=lambda one, taken, before: bool(before and one & set().union(*before)))),
         ("compared with the first block alone", layout_with(refuse=lambda one, taken, before: bool(taken and one & taken[0]))),
+        ("lies in the context is passed over", layout_where(outside)),
+        ("touches a target", layout_where(lambda r, c, y, x, size, room: abs(r - y) > size[0] or abs(c - x) > size[1])),
+        ("leaves an empty target behind", layout_where(beside, spend="place")),
+        ("ends the search", layout_where(beside, spend="search")),
+        ("the numbers of `corners` are exchanged", layout_of_turned_corners),
+        ("so that too few are shown", layout_with(choose=lambda ids, u, keep: [n for n in ids if n in by_noise(range(len(u)), u, keep)])),
         ("blocks beyond the number of targets", layout_with(most=False)),
         ("size is (height, width)", layout_with(size_of=lambda size: size[::-1])),
         ("repeat the last one", layout_with(odd=lambda taken, before: [taken[-1]] * 9)),

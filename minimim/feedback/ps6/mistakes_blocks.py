@@ -116,6 +116,39 @@ def from_below(rectangles: list, inner: list, count: int) -> list:
     return until_enough(rectangles, inner[::-1], count)
 
 
+def without_border(rectangles: list, inner: list, count: int) -> list:
+    return until_enough([[place for place in one if place in inner] for one in rectangles], inner, count)
+
+
+def trimmed_together(rectangles: list, inner: list, count: int) -> list:
+    """Rectangles until there are enough; then the first of all their patches in reading order."""
+    taken: set = set()
+    for one in rectangles:
+        if len(taken) < count:
+            taken |= set(one)
+    return until_enough([sorted(taken)], inner, count)
+
+
+def trimmed_in_front(rectangles: list, inner: list, count: int) -> list:
+    """The last rectangle keeps its end."""
+    taken: list = []
+    for one in [*rectangles, inner]:
+        new = [place for place in one if place not in taken]
+        excess = max(0, len(taken) + len(new) - count)
+        taken += new[: count - len(taken)] if one is inner else new[excess:]
+    return taken
+
+
+def cut_too_early(rectangles: list, inner: list, count: int) -> list:
+    """What comes twice is dropped after the cut."""
+    return list(dict.fromkeys(([place for one in rectangles for place in one] + inner)[:count]))
+
+
+def rest_again(rectangles: list, inner: list, count: int) -> list:
+    """The rest begins with patches that are hidden already."""
+    return (list(dict.fromkeys(place for one in rectangles for place in one)) + inner)[:count]
+
+
 INNER_BLOCKS = {
     "True is visible; in this course True means hidden, see lesson 02": inner_blocks(upside_down=True),
     "rectangles touch the border: the row of `corners` is spread over all rows, and only the inner ones are free": inner_blocks(
@@ -123,6 +156,15 @@ INNER_BLOCKS = {
     ),
     "rectangles begin at row 0 and column 0: the inner patches begin at 1": inner_blocks(
         corner=lambda u, side, size: math.floor(u * (side - 1 - size))
+    ),
+    "rectangles lie anywhere in the grid, and lose what is on the border; they lie whole among the inner patches": inner_blocks(
+        corner=lambda u, side, size: math.floor(u * (side - size + 1)), choose=without_border
+    ),
+    "the size is not taken off the number of places, so that rectangles reach over the border: a side of s in r inner rows has r − s + 1 places": inner_blocks(
+        corner=lambda u, side, size: 1 + math.floor(u * (side - 2))
+    ),
+    "the places are counted in all rows and columns, so that rectangles reach over the border: a side of s in r inner rows has r − s + 1 places": inner_blocks(
+        corner=lambda u, side, size: 1 + math.floor(u * (side - size + 1))
     ),
     "the last place is never reached: a side of s in r inner rows has r − s + 1 places": inner_blocks(
         corner=lambda u, side, size: 1 + math.floor(u * max(0, side - 2 - size))
@@ -138,6 +180,19 @@ INNER_BLOCKS = {
         place=lambda u, v: (v, u)
     ),
     "the last rectangle is kept whole, and more than `count` patches are hidden": inner_blocks(choose=whole_rectangles),
+    "all rectangles are hidden whole, however many patches that are; exactly `count` are hidden": inner_blocks(
+        choose=lambda rectangles, inner, count: until_enough(rectangles, inner, max(count, len(set().union(*rectangles))))
+    ),
+    "the patches of all rectangles that are needed are trimmed together, in reading order; only the last rectangle loses its end": inner_blocks(
+        choose=trimmed_together
+    ),
+    "the last rectangle loses its beginning; its first patches are hidden, and it loses its end": inner_blocks(
+        choose=trimmed_in_front
+    ),
+    "the order is cut after `count` entries, and only then what comes twice is dropped: drop it first": inner_blocks(
+        choose=cut_too_early
+    ),
+    "the rest begins with inner patches that are hidden already, and these count twice": inner_blocks(choose=rest_again),
     "a rectangle that would be too large is passed over; its first patches are hidden until the count is reached": inner_blocks(
         choose=those_that_fit
     ),
@@ -181,11 +236,14 @@ def lowest(patches: set, noise: list[float], keep: int) -> list[int]:
 
 
 def targets_and_context(
-    *, clash=overlap, stop=True, fill=None, minus="taken", order=lowest, keep=None, turned=False, room=None, upside_down=False
+    *, clash=overlap, stop=True, fill=None, minus="taken", order=lowest, keep=None, turned=False, room=None, upside_down=False,
+    avoid=None, spend="", flipped=False
 ) -> Callable:  # fmt: skip
     """A mistake: another clash(block, taken, earlier candidates); no stop at T; fill(blocks of an image, how many were found) for those
     that were not found; the context is minus "taken", "all" candidates or "none"; order(patches, noise, keep); keep(sizes of what is
-    free, sizes of the contexts) → (B,) how many; turned: (width, height); room(top, left, high, wide) → another context; upside_down: True = not shown."""
+    free, sizes of the contexts) → (B,) how many; turned: (width, height); room(top, left, high, wide) → another context; upside_down: True = not shown;
+    avoid: candidates that touch the "targets" or overlap with the "context" are passed over too; spend: one that is passed over costs
+    its "place" among the targets or ends the "search"; flipped: corners are (column, row)."""
 
     def mistaken(corners, size, targets, context, noise, grid):
         def block(top, left, high, wide):
@@ -198,9 +256,16 @@ def targets_and_context(
         for b, candidates in enumerate(corners.tolist()):
             taken: list[set] = []
             before: list[set] = []
-            for corner in candidates:
-                one = block(*corner, high, wide)
-                if (len(taken) < targets or not stop) and not clash(one, taken, before):
+            for top, left in (corner[::-1] for corner in candidates) if flipped else candidates:
+                one = block(top, left, high, wide)
+                around = block(max(0, top - 1), max(0, left - 1), high + min(1, top) + 1, wide + min(1, left) + 1)
+                near = {"targets": set().union(*taken) & around, "context": one & block(*context[b].tolist())}
+                bad = clash(one, taken, before) or (avoid and near[avoid])
+                if bad and spend == "search":
+                    break
+                if bad and spend == "place":
+                    one = set()
+                if (len(taken) < targets or not stop) and (not bad or spend == "place"):
                     taken.append(one)
                 before.append(one)
             for t, one in enumerate(taken[:targets]):
@@ -234,6 +299,11 @@ def in_front(patches: set, noise: list[float], keep: int) -> list[int]:
     return sorted(patches)[:keep]
 
 
+def among_all(patches: set, noise: list[float], keep: int) -> list[int]:
+    """Noise is ranked among all patches of the image."""
+    return [n for n in sorted(range(len(noise)), key=lambda n: noise[n])[:keep] if n in patches]
+
+
 TARGETS = {
     "the first candidates are taken, also where they overlap: one that shares a patch with a block that is taken is passed over": targets_and_context(
         clash=lambda one, taken, before: False
@@ -247,6 +317,17 @@ TARGETS = {
     "a candidate is compared with the first block alone; it may share no patch with any block that is taken": targets_and_context(
         clash=lambda one, taken, before: bool(taken) and bool(one & taken[0])
     ),
+    "a candidate that lies in the context is passed over; it is the context that gives way: patches of targets are not shown": (
+        targets_and_context(avoid="context")
+    ),
+    "a candidate that touches a target is passed over; blocks may touch, if they share no patch": targets_and_context(
+        avoid="targets"
+    ),
+    "a candidate that is passed over leaves an empty target behind; the next candidate that fits takes that place": targets_and_context(
+        spend="place"
+    ),
+    "the first candidate that is passed over ends the search; the next one is tried": targets_and_context(spend="search"),
+    "the numbers of `corners` are exchanged: the first is the row, the second the column": targets_and_context(flipped=True),
     "blocks beyond the number of targets are taken out of the context too; an image is done when it has `targets` of them": (
         targets_and_context(stop=False)
     ),
@@ -269,6 +350,9 @@ TARGETS = {
     ),
     "of a context that is too large the patches with the highest noise stay; those with the lowest noise stay": targets_and_context(
         order=lambda patches, noise, keep: lowest(patches, [-x for x in noise], keep)
+    ),
+    "noise is ranked among all patches, so that too few are shown: rank it among those that are free": targets_and_context(
+        order=among_all
     ),
     "patches are counted before those of targets are taken out of the context": targets_and_context(
         keep=lambda free, whole: [min(whole)] * len(free)

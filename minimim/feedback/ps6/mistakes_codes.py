@@ -26,12 +26,13 @@ def never(here: Tensor, dead: Tensor) -> Tensor:
 
 def revived(
     *, average=averaged, dies=None, begin=None, update=torch.minimum, pick=None, fresh=None, even_at_0=False, turn=lambda ids: ids,
-    flags=None, others=None, again=False
+    flags=None, others=None, again=False, fill=None
 ) -> Callable:  # fmt: skip
     """A mistake: another average(usage, counts, momentum); dies(new usage, old usage, counts, threshold) → (K,) bool; begin(distances
     (M, K), dead) → (M,), from where the farthest is looked for; update(away, distance to the revived); pick(away, how many before) → a
     latent; fresh(new usage, dead, old usage, threshold); even_at_0: codes move also where nothing is left; another order `turn(ids)`;
-    flags(dead, revived); others(codes, latents, nearest) moves all codes first; again: the nearest is counted after the revival."""
+    flags(dead, revived); others(codes, latents, nearest) moves all codes first; again: the nearest is counted after the revival;
+    fill(new usage, dead) → the usage of all."""
 
     def mistaken(codes, latents, usage, momentum, threshold):
         table = apart(latents, codes)
@@ -42,7 +43,7 @@ def revived(
         start = fresh(new, dead, usage, threshold) if fresh else new[~dead].mean()
         away = begin(table, dead) if begin else table[:, ~dead].amin(1)
         codes = others(codes, latents, table.argmin(1)) if others else codes.clone()
-        done, new = torch.zeros_like(dead), new.clone()
+        done, new = torch.zeros_like(dead), fill(new, dead) if fill else new.clone()
         for number, k in enumerate(turn(dead.nonzero().flatten())):
             far = int(pick(away, number) if pick else away.argmax())
             if away[far] > 0 or even_at_0:
@@ -72,6 +73,27 @@ def ranked(away: Tensor, number: int) -> Tensor:
 def kept(away: Tensor, new: Tensor) -> Tensor:
     """Distances that no revived code changes."""
     return away
+
+
+def last_of_equals(away: Tensor, number: int) -> int:
+    return len(away) - 1 - int(away.flip(0).argmax())
+
+
+def far_from(place: Callable) -> Callable:
+    """Each dead code goes to the latent that is farthest from place(codes, dead, k), (·, D), as the codes are by then."""
+
+    def mistaken(codes, latents, usage, momentum, threshold):
+        counts = torch.bincount(apart(latents, codes).argmin(1), minlength=len(codes)).to(usage.dtype)
+        new = averaged(usage, counts, momentum)
+        dead, codes, done = new < threshold, codes.clone(), torch.zeros(len(codes), dtype=torch.bool)
+        start = new[~dead].mean()
+        for k in dead.nonzero().flatten():
+            away = apart(latents, place(codes, dead, k)).amin(1)
+            if away.max() > 0:
+                codes[k], new[k], done[k] = latents[away.argmax()], start, True
+        return codes, new, done
+
+    return mistaken
 
 
 REVIVE = {
@@ -113,6 +135,13 @@ REVIVE = {
     "a dead code moves to a latent by its place in the list, and not by its distance": revived(
         pick=lambda away, n: min(n, len(away) - 1), even_at_0=True
     ),
+    "the distance is taken to all codes, also to those that are still dead; only the living and those that have moved count": far_from(
+        lambda codes, dead, k: codes
+    ),
+    "a dead code moves to the latent that is farthest from where it stood itself; its old place does not count": far_from(
+        lambda codes, dead, k: codes[k : k + 1]
+    ),
+    "of latents that are equally far the last is taken; the first of several is": revived(pick=last_of_equals),
     "the dead codes are served from the last to the first; the one with the lowest number comes first": revived(
         turn=lambda ids: ids.flip(0)
     ),
@@ -135,6 +164,9 @@ REVIVE = {
     ),
     "a dead code moves although every latent has a living code at its very place: it stays dead, with its code and its usage": revived(
         even_at_0=True
+    ),
+    "a code that could not move gets a new usage as well; it keeps the one that says it is dead": revived(
+        fill=lambda new, dead: torch.where(dead, new[~dead].mean(), new)
     ),
     "`revived` says which codes are dead; it says which have moved": revived(flags=lambda dead, done: dead),
     "`revived` is upside down: True is a code that has moved": revived(flags=lambda dead, done: ~done),

@@ -137,6 +137,9 @@ HINT_MASK = {
     "the hint lies outside the object; it is a part of it": hint_mask(
         hinted=lambda noise, o, hint, worth: among(noise, ~o, hint)
     ),
+    "noise is ranked among all patches, so that the hint is too small: rank it among those of the object": hint_mask(
+        hinted=lambda noise, o, hint, worth: (ranks(noise) < hint) & o
+    ),
     "the hint is hidden as well": hint_mask(show=lambda hidden, hints, o: (hidden | hints, hints)),
     "the hint comes on top of the object, as the next important patches; it is a part of the `top`": hints_beside,
     "the object has `top` + `hint` patches; it has `top`, and the hint is among them": kept_apart,
@@ -147,6 +150,14 @@ HINT_MASK = {
     "the object is counted with its hint, and fewer than `count` are hidden": hint_mask(
         rest=lambda noise, worth, o, hints, missing: among(noise, ~o, max(0, missing - int(hints[0].sum())))
     ),
+    "noise is ranked among all patches, so that too few others are hidden: rank it among those outside the object": hint_mask(
+        rest=lambda noise, worth, o, hints, missing: (ranks(noise) < missing) & ~o
+    ),
+    "the `count` most important patches are hidden but for the hint, as in AttMask's code; others take its place, and noise chooses them": hint_mask(
+        rest=lambda noise, worth, o, hints, missing: (
+            most_important(worth, int(o[0].sum()) + missing - int(hints[0].sum())) & ~o
+        )
+    ),
     "the others that are hidden may be hints: the rest of the noise was drawn over all that is not hidden yet": hint_mask(
         rest=lambda noise, worth, o, hints, missing: among(noise, ~o | hints, missing)
     ),
@@ -155,6 +166,12 @@ HINT_MASK = {
     ),
     "the others that are hidden have the highest noise; the lowest are hidden": hint_mask(
         rest=lambda noise, worth, o, hints, missing: among(-noise, ~o, missing)
+    ),
+    "the results are exchanged: the first is what is hidden, the second the hint": hint_mask(
+        show=lambda hidden, hints, o: (hints, hidden)
+    ),
+    "the second result is all that is visible; it is the hint alone": hint_mask(
+        show=lambda hidden, hints, o: (hidden, ~hidden)
     ),
     "the second result is the whole object; it is the hint alone": hint_mask(show=lambda hidden, hints, o: (hidden, o)),
 }

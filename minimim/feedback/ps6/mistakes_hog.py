@@ -49,6 +49,24 @@ def invented(mode: str) -> Callable:
     return pool
 
 
+def one_sided(maps: Tensor, patch_size: int, cells: tuple[int, int], margin: int) -> Tensor:
+    """The margin lies below and to the right alone."""
+    high, wide = patch_size // cells[0], patch_size // cells[1]
+    return F.avg_pool2d(
+        F.pad(maps, [0, margin, 0, margin]), (high + margin, wide + margin), stride=(high, wide), divisor_override=1
+    )
+
+
+def without_corners(maps: Tensor, patch_size: int, cells: tuple[int, int], margin: int) -> Tensor:
+    """The margin is a cross: rows above and below, columns beside the cell."""
+    high, wide = patch_size // cells[0], patch_size // cells[1]
+    sums = [
+        F.avg_pool2d(F.pad(maps, [x, x, y, y]), (high + 2 * y, wide + 2 * x), stride=(high, wide), divisor_override=1)
+        for y, x in ((margin, 0), (0, margin), (0, 0))
+    ]
+    return sums[0] + sums[1] - sums[2]
+
+
 def mean_of_what_is_there(maps: Tensor, patch_size: int, cells: tuple[int, int], margin: int) -> Tensor:
     return pooled(maps, patch_size, cells, margin) / pooled(torch.ones_like(maps), patch_size, cells, margin)
 
@@ -80,6 +98,14 @@ def cell_by_cell(x: Tensor, bins: int) -> Tensor:
     return scaled(x.unflatten(-1, (-1, bins))).flatten(-2)
 
 
+def added(small: float) -> Callable:
+    return lambda x, bins: x / (x.norm(dim=-1, keepdim=True) + small)
+
+
+def raised(least: float) -> Callable:
+    return lambda x, bins: x / x.norm(dim=-1, keepdim=True).clamp(min=least)
+
+
 def hog(
     *,
     turn=turned,
@@ -89,13 +115,17 @@ def hog(
     scale=lambda x, bins: scaled(x),
     order="b (u v) (r c n)",
     swapped=False,
+    sized=False,
+    length=None,
 ) -> Callable:
     """A mistake: another turn(across, down, bins), vote(length), share(turn, votes, bins) → (B, bins, H, W), pool(maps, patch_size,
-    cells, margin), scale(numbers, bins), order of the result, or rows and columns of cells exchanged."""
+    cells, margin), scale(numbers, bins), order of the result, rows and columns of cells exchanged, `cells` as the size of a cell, or
+    another length(across, down)."""
 
     def mistaken(across, down, patch_size, cells, margin, bins):
         cells = cells[::-1] if swapped else cells
-        votes = (across.square() + down.square()).sqrt()
+        cells = (patch_size // cells[0], patch_size // cells[1]) if sized else cells
+        votes = length(across, down) if length else (across.square() + down.square()).sqrt()
         maps = share(turn(across, down, bins), vote(votes) if vote else votes, bins)
         sums = pool(maps, patch_size, cells, margin)
         return scale(rearrange(sums, f"b n (u r) (v c) -> {order}", r=cells[0], c=cells[1]), bins)
@@ -134,6 +164,23 @@ def cut_short(turn: Tensor, votes: Tensor, bins: int) -> Tensor:
     return one_hot(low, bins, votes * (1 - part)) + one_hot(low + 1, bins, votes * part * (low + 1 < bins))
 
 
+def lost_at_180(turn: Tensor, votes: Tensor, bins: int) -> Tensor:
+    """Who has the number `bins` votes for nobody."""
+    low, part = turn.floor(), turn - turn.floor()
+    return one_hot(low, bins, votes * (1 - part) * (low < bins)) + one_hot(low + 1, bins, votes * part)
+
+
+def unless_left(across: Tensor, down: Tensor, bins: int) -> Tensor:
+    """The direction, stated where no gradient points to the left, because not everybody who loses the tiny angles loses 180° too."""
+    only(not bool(((down == 0) & (across < 0)).any()))
+    return turned(across, down, bins)
+
+
+def rounded_towards_0(turn: Tensor, votes: Tensor, bins: int) -> Tensor:
+    low, part = turn.trunc(), turn - turn.trunc()
+    return one_hot(low, bins, votes * (1 - part)) + one_hot(low + 1, bins, votes * part)
+
+
 def held_back(turn: Tensor, votes: Tensor, bins: int) -> Tensor:
     """What lies beyond the last direction stays with it."""
     low, part = turn.floor(), turn - turn.floor()
@@ -149,6 +196,21 @@ HOG = {
     ),
     "the slope down / across loses its sign, as with abs() before atan: 45° and 135° become one direction": hog(
         turn=lambda across, down, bins: turned(across.abs(), down.abs(), bins)
+    ),
+    "a gradient that points upwards loses its sign, as with abs() of the angle: −45° is 135°, and becomes 45°": hog(
+        turn=lambda across, down, bins: turned(across, down.abs(), bins)
+    ),
+    "upwards and downwards are exchanged, so that 45° becomes 135°; (0, 1), which is 90°, points down": hog(
+        turn=lambda across, down, bins: turned(across, -down, bins)
+    ),
+    "the direction is that of the edge, at a right angle to the gradient; a pixel's direction is that of its gradient": hog(
+        turn=lambda across, down, bins: turned(down, -across, bins)
+    ),
+    "a direction a hair below 180° votes for nobody: in float32 the remainder of a tiny negative angle is the divisor itself, and its number is `bins`, which is direction 0 again": hog(
+        turn=unless_left, share=lost_at_180
+    ),
+    "int() and .long() round towards 0, so a negative angle goes to a wrong direction, with a negative part; floor() rounds down": hog(
+        turn=lambda across, down, bins: torch.atan2(down, across) / torch.pi * bins, share=rounded_towards_0
     ),
     "a vote goes whole to the direction below its own; it is divided between the two that are nearest": hog(
         share=whole(torch.floor)
@@ -168,6 +230,9 @@ HOG = {
     ),
     "every pixel has one vote; a vote weighs as much as its gradient is long": hog(vote=one_each),
     "the votes are squared lengths; the length was asked for": hog(vote=torch.square),
+    "a vote is |across| + |down|; it is the length of the gradient, √(across² + down²)": hog(
+        length=lambda across, down: across.abs() + down.abs()
+    ),
     "the margin is not used: a cell also counts the pixels that lie up to `margin` around it": hog(
         pool=lambda maps, p, cells, margin: pooled(maps, p, cells, 0)
     ),
@@ -176,6 +241,11 @@ HOG = {
     ),
     "the patch is made larger by the margin and then cut into cells; each cell is made larger by itself, so that they overlap": hog(
         pool=around_the_patch
+    ),
+    "the margin lies on one side of the cell, below and to the right; it goes round it": hog(pool=one_sided),
+    "the corners of the margin are missing; it goes round the cell, corners too": hog(pool=without_corners),
+    "beyond the edge of the image, its other side begins again; there is nothing there, and it gives no votes": hog(
+        pool=invented("circular")
     ),
     "beyond the edge of the image, pixels are invented (mirrored); there is nothing there, and it gives no votes": hog(
         pool=invented("reflect")
@@ -199,16 +269,25 @@ HOG = {
     "a patch without any gradient gives NaN, 0 / 0; it is to be 0 throughout": hog(
         scale=lambda x, bins: x / x.norm(dim=-1, keepdim=True)
     ),
-    "a small number is added to the length, so that a faint patch stays below length 1; only a length of 0 needs another divisor": hog(
-        scale=lambda x, bins: x / (x.norm(dim=-1, keepdim=True) + 1e-5)
-    ),
-    "a length below 1 is raised to 1, so that a faint patch stays faint; only a length of 0 needs another divisor": hog(
-        scale=lambda x, bins: x / x.norm(dim=-1, keepdim=True).clamp(min=1)
-    ),
     "the order of a patch's numbers is direction, row, column, as in the library's HOG; here it is row, column, direction": hog(
         order="b (u v) (n r c)"
     ),
     "the cells of a patch come column by column; they come in reading order": hog(order="b (u v) (c r n)"),
     "the patches come column by column; they come in reading order": hog(order="b (v u) (r c n)"),
     "rows and columns of cells are exchanged: `cells` is (rows, columns)": hog(swapped=True),
+    "`cells` is taken for the size of a cell in pixels; it is how many rows and columns of cells a patch has": hog(
+        sized=True
+    ),
+}
+HOG |= {
+    f"a small number is added to the length, {small:g}, so that a faint patch stays below length 1; only a length of 0 needs another divisor": hog(
+        scale=added(small)
+    )
+    for small in (1e-8, 1e-6, 1e-5, 1e-3)
+}
+HOG |= {
+    f"a length below {least:g} is raised to {least:g}, so that a faint patch stays faint; only a length of 0 needs another divisor": hog(
+        scale=raised(least)
+    )
+    for least in (1e-5, 1e-3, 1.0)
 }

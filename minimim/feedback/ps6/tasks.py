@@ -46,6 +46,11 @@ def hog_cases() -> Iterable[tuple[str, Arguments]]:
     angles = torch.arange(0, 360, 11.25).deg2rad().view(1, 4, 8)
     around = {"across": 2 * angles.cos(), "down": 2 * angles.sin(), "patch_size": 2, "cells": (1, 2), "margin": 0, "bins": 4}
     yield "gradients of length 2 in 32 directions", around
+    corner = {"patch_size": 2, "cells": (1, 2), "margin": 0, "bins": 4}
+    hair = {"across": torch.tensor([[[1.0, 1.0], [3.0, 2.0]]]), "down": torch.tensor([[[-1e-8, 1.0], [-1e-8, 1.0]]])}
+    yield "directions a hair below 180°", hair | corner
+    left = {"across": torch.tensor([[[-1.0, 1.0], [-3.0, 2.0]]]), "down": torch.tensor([[[0.0, 1.0], [0.0, 1.0]]])}
+    yield "gradients that point to the left, 180°", left | corner
     faint = case(6, 2, (4, 8), 4, (2, 2), 0, 4)
     faint["across"][0] *= 1e-6
     faint["down"][0] *= 1e-6
@@ -61,7 +66,20 @@ def draw_histograms(mine: Tensor, expected: Tensor, arguments: Arguments) -> Non
     beside(mine[image], expected[image], f"image {image}: a row for each patch, a column for each of its numbers")
 
 
-HOG = Task(name="ps6.1", function="hog", truth=truth.hog, cases=hog_cases, mistakes=HOG_MISTAKES, draw=draw_histograms)
+HOG = Task(
+    name="ps6.1",
+    function="hog",
+    truth=truth.hog,
+    cases=hog_cases,
+    mistakes=HOG_MISTAKES,
+    draw=draw_histograms,
+    errors={
+        "Class values must be smaller": "the number of a direction reaches `bins`; after the last direction comes direction 0 again, also "
+        "for an angle of 180°, and for a tiny negative one, whose remainder is the divisor itself in float32",
+        "Class values must be non-negative": "the number of a direction is below 0; a gradient and its opposite have the same direction, "
+        "0° to 180°",
+    },
+)
 
 
 # ps6.2

@@ -18,6 +18,12 @@ def uniform(*shape: int, seed: int) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+ERRORS = {
+    "TypeError: argsort()": "argsort takes `stable` only beside a dimension that is named: argsort(dim=1, stable=True)",
+    "tensors used as indices must be": "an index is a tensor of floats; torch.tensor of an empty list is one, unless it gets dtype=torch.long",
+}
+
+
 def worst(mine: Tensor, expected: Tensor) -> int:
     """The image whose mask differs most."""
     return int((mine != expected).flatten(1).sum(1).argmax())
@@ -76,6 +82,7 @@ INNER_BLOCKS = Task(
     cases=block_cases,
     mistakes=BLOCK_MISTAKES,
     draw=draw_mask,
+    errors=ERRORS,
 )
 
 
@@ -122,7 +129,13 @@ def draw_hidden(mine: tuple, expected: tuple, arguments: Arguments) -> None:
 
 
 HINT_MASK = Task(
-    name="ps6.4", function="hint_mask", truth=truth.hint_mask, cases=hint_cases, mistakes=HINT_MISTAKES, draw=draw_hidden
+    name="ps6.4",
+    function="hint_mask",
+    truth=truth.hint_mask,
+    cases=hint_cases,
+    mistakes=HINT_MISTAKES,
+    draw=draw_hidden,
+    errors=ERRORS,
 )
 
 
@@ -210,4 +223,5 @@ TARGETS = Task(
     cases=target_cases,
     mistakes=TARGET_MISTAKES,
     draw=draw_layout,
+    errors=ERRORS,
 )

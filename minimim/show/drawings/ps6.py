@@ -241,10 +241,10 @@ def one_map_many_targets() -> Drawing:
     hidden = torch.rand(64, generator=torch.Generator().manual_seed(3)).argsort().argsort() < 48
     patch = depth[24:48, 28:44]
     near, far = float(patch[patch > 0].min()), float(patch[patch > 0].max())
-    alt = f"A made-up depth map of a room, with a box in front of a wall and floor, and white holes where the camera saw nothing. Three quarters of its patches are hidden. A part at the edge of the box holds depths from {near:.1f} to {far:.1f} metres and a hole. What should be predicted from it?"
+    alt = f"A made-up depth map of a room, with a box in front of a wall and floor, and white holes where the camera saw nothing. Three quarters of its patches, here 8 by 8, are hidden. A part at the edge of the box holds depths from {near:.1f} to {far:.1f} metres and a hole. What should be predicted from it?"
     drawing = Drawing(25, 7.4, alt)
     drawing.picture(0.5, 1.2, 5.0, picture)
-    drawing.text(3.0, 0.6, "depth: yellow is far", bold=True)
+    drawing.text(3.0, 0.6, "blue is near, yellow far", bold=True)
     drawing.patches(7.2, 1.2, 5.0, picture, (8, 8), hidden)
     drawing.text(9.7, 0.6, "what the encoder reads", bold=True)
     drawing.picture(14.3, 1.2, 3.4, F.interpolate(coloured(patch, patch == 0, 0.5, 8)[None].float(), scale_factor=4, mode="nearest")[0].to(torch.uint8))
@@ -252,7 +252,7 @@ def one_map_many_targets() -> Drawing:
     drawing.text(16.0, 0.6, "at the edge of the box", bold=True)
     drawing.text(15.7, 6.85, f"{near:.1f} m to {far:.1f} m, and a hole", size=9)
     drawing.text(3.0, 6.85, "white: the camera saw nothing", size=9)
-    drawing.text(9.7, 6.85, "three quarters hidden", size=9)
+    drawing.text(9.7, 6.85, "three quarters of 8×8 hidden", size=9)
     drawing.arrow((5.7, 3.7), (7.0, 3.7))
     drawing.arrow((18.0, 3.7), (19.3, 3.7))
     for n, words in enumerate(("metres?", "log metres?", "1 / metres?", "which mean?", "holes?", "which loss?")):
