@@ -15,6 +15,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     unknown method 'mea': did you mean 'mae'? Known: mae, simmim
     """
     known = sorted(known)
-    near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    lower = {word.lower(): word for word in known}
+    near = get_close_matches(str(name).lower(), lower, n=1, cutoff=0.4)
+    hint = f"did you mean '{lower[near[0]]}'? " if near else ""
     return UserError(f"unknown {kind} '{name}': {hint}Known: {', '.join(known)}")

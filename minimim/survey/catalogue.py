@@ -179,30 +179,44 @@ def table(name: str) -> list[dict[str, str]]:
 
 def read(row: dict[str, str], kind: type):
     """A row as a dataclass: each text is turned into the type of its field. Raises UserError for a text that does not fit, and for a
-    column that is missing."""
-    values = {}
+    row with too few or too many columns."""
+    name, values = next(iter(row.values())), {}
+    if None in row:  # where csv puts what is beyond the last column
+        raise UserError(f'the row {name!r} has more than {len(row) - 1} columns: write a text with a comma as "a, b"')
     for field in fields(kind):
         if row.get(field.name) is None:
-            raise UserError(
-                f"the row {next(iter(row.values()))!r} has no {field.name}: it needs {len(fields(kind))} columns, in the order of the first line"
-            )
+            raise UserError(f"the row {name!r} has no {field.name}: it needs a column for each name in the first line")
         try:
             values[field.name] = typed(row[field.name].strip(), field.type)
         except ValueError:
             raise UserError(
-                f"{field.name} of {next(iter(row.values()))!r} is {row[field.name]!r}, where {field.type} is expected"
+                f"{field.name} of {name!r} is {row[field.name]!r}, where {KINDS[field.type]} is expected"
             ) from None
     return kind(**values)
 
 
+KINDS = {  # the types of fields, as an error names them
+    str: "a text",
+    bool: "yes or no",
+    int: "a whole number",
+    int | None: "a whole number or nothing",
+    float: "a number",
+    float | None: "a number or nothing",
+    tuple[str, ...]: "texts with semicolons between them",
+}
+
+
 def typed(text: str, kind):
-    """A cell of a CSV as its field's type: 'yes' and 'no' for bool, '; ' between the members of a tuple, nothing for None."""
-    if kind is bool:
-        return {"yes": True, "no": False}[text] if text in ("yes", "no") else int("neither yes nor no")
+    """A cell of a CSV as its field's type: yes and no for bool, semicolons between the members of a tuple, nothing for None.
+
+    Raises ValueError for a text that is none.
+    """
     if kind is str:
         return text
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(";") if part.strip())
+    if kind is bool:
+        return ("no", "yes").index(text) == 1
     if not text and kind in (int | None, float | None):
         return None
     return int(text) if kind in (int, int | None) else float(text)

@@ -13,7 +13,7 @@ FLOORS = (  # from the ground up; what is not named is ground
     ("methods",),
     ("train", "hole_filler"),
     ("evaluate", "interop"),
-    ("diagnose", "presets"),
+    ("diagnose", "presets", "survey"),
     ("show",),
     ("feedback",),
     ("commands",),

@@ -1,0 +1,185 @@
+"""The catalogue of papers: every row is whole, says where it comes from, and can be asked for."""
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from minimim import survey
+from minimim.errors import UserError
+from minimim.methods import RECIPES
+from minimim.survey import catalogue
+from minimim.survey.catalogue import ASKED, FACETS, Paper, read, table, typed
+from minimim.survey.taxonomy import BRANCHES
+
+PAPERS = survey.papers()
+CHOICES = ("masking", "target", "encoder", "decoder", "objective")
+NAMES = {field.name for field in fields(Paper)}
+
+
+def keys(**query):
+    return [one.key for one in survey.papers(**query)]
+
+
+def test_the_survey_has_194_papers_as_its_list_its_text_or_both_have_them():
+    counts = {kind: len(survey.papers(listed=kind)) for kind in ("yes", "text only", "list only")}
+    assert counts == {"yes": 170, "text only": 14, "list only": 10} and len(survey.papers(in_survey=True)) == 194
+    assert len(survey.papers(in_survey=False)) == len(survey.papers(listed="no")) >= 77
+    later = [one for one in survey.papers(in_survey=False) if one.year >= 2024]
+    assert {"SimCLR", "CAPI", "MoCov3"} <= {one.key for one in PAPERS} and len(later) >= 10
+
+
+def test_every_row_is_whole_or_says_what_is_missing():
+    problems = [told for one in PAPERS for told in complaints(one)]
+    assert not problems, "\n".join(problems)
+
+
+def complaints(one):
+    """What is wrong with a row, in words, so that whoever adds a paper is told all of it at once."""
+    told = []
+    for name in ("key", "title", "venue", "scheme", "modality", "source"):
+        if not getattr(one, name):
+            told.append(f"{one.key} has no {name}")
+    if not one.first_author and one.listed != "list only":
+        told.append(f"{one.key} has no first_author")
+    if not 2010 <= one.year <= 2026:
+        told.append(f"{one.key}: a year of {one.year} is before the field or in the future")
+    if one.arxiv_id and not re.fullmatch(r"\d{4}\.\d{4,5}", one.arxiv_id):
+        told.append(f"{one.key}: an arXiv id is like 2111.06377, not {one.arxiv_id}")
+    if one.in_survey != (one.listed != "no") or one.listed not in ("yes", "text only", "list only", "no"):
+        told.append(f"{one.key}: in_survey and listed ({one.listed}) do not agree")
+    if not one.in_survey and (one.branch or one.section):
+        told.append(f"{one.key} is outside the survey, but has a branch or a section of it")
+    if one.scheme not in ("reconstruction", "contrastive", "both", "other"):
+        told.append(f"{one.key}: {one.scheme} is no scheme")
+    for axis, words in FACETS.items():
+        told += [f"{one.key}: {facet} is no facet of {axis}" for facet in getattr(one, f"{axis}_facets") if facet not in words]
+        if bool(getattr(one, axis)) != bool(getattr(one, f"{axis}_facets")) and (one.key, axis) not in UNSORTED:
+            told.append(f"{one.key}: {axis} needs both a phrase and facets, or neither")
+    for name in one.unverified:
+        if name not in NAMES or not getattr(one, name):
+            told.append(f"{one.key}: {name} cannot be unverified, because it is empty or no field")
+    for name in ("finetuned", "linear"):
+        if getattr(one, name) is not None and not 20 < getattr(one, name) < 95:
+            told.append(f"{one.key}: {name} is in per cent, and {getattr(one, name)} cannot be right")
+    if (one.finetuned or one.linear) and not re.search(r"numbers|README", one.source):
+        told.append(f"{one.key} has numbers, but its source names no place where they were read")
+    if one.code and not one.code.startswith("https://"):
+        told.append(f"{one.key}: code is an address that starts with https://, not {one.code}")
+    for name in ("key", "title", "masking", "target", "objective", "source"):
+        if getattr(one, name) != " ".join(getattr(one, name).split()):
+            told.append(f"{one.key}: {name} has spaces too many")
+    return told
+
+
+UNSORTED = {("MaskSketch", "objective")}  # it trains nothing: there is no loss to sort
+
+
+def test_a_row_with_mistakes_is_told_each_of_them():
+    row = {name: "" for name in NAMES} | {"key": "New", "year": "1999", "in_survey": "no", "listed": "no", "arxiv_id": "arXiv:1"}
+    row |= {"masking": "random", "target_facets": "sand", "unverified": "decoder", "finetuned": "0.83", "code": "github.com/x"}
+    told = complaints(read(row, Paper))
+    for words in ("no title", "no source", "no venue", "year of 1999", "like 2111.06377", "no scheme", "sand is no facet", "masking needs both",
+                  "decoder cannot be unverified", "finetuned is in per cent", "starts with https"):  # fmt: skip
+        assert any(words in one for one in told), words
+
+
+def test_no_paper_stands_twice():
+    for name in ("key", "title", "arxiv_id"):
+        texts = [getattr(one, name).lower() for one in PAPERS if getattr(one, name)]
+        assert len(texts) == len(set(texts)), [text for text in texts if texts.count(text) > 1]
+
+
+def test_every_recipe_has_its_paper_and_every_paper_names_recipes_that_are_there():
+    of = {name: [one for one in PAPERS if name in one.recipes] for name in RECIPES}
+    assert [name for name, found in of.items() if len(found) != 1] == []
+    for name, (one,) in of.items():
+        assert RECIPES[name].paper in (one.arxiv_id, f"{one.venue} {one.year}"), name
+        assert keys(recipe=name) == [one.key]
+        assert survey.paper(RECIPES[name].paper) == one if one.arxiv_id else one.key == "MAE-GAN"
+    assert {name for one in PAPERS for name in one.recipes} <= set(RECIPES)
+
+
+def test_a_recipe_stands_where_the_survey_has_its_paper():
+    sections = {name: section for section, name in BRANCHES}
+    for one in survey.papers(in_survey=True):
+        for name in one.recipes:
+            assert RECIPES[name].section == sections[one.branch], name
+
+
+def test_queries_by_facet_and_by_field():
+    assert "HPM" in keys(masking="learned", year=2023) and keys(masking="learned", target="hog", year=2023) == []
+    assert set(keys(target="hog")) == {one.key for one in PAPERS if "hog" in one.target_facets} >= {"MaskFeat", "LocalMIM"}
+    assert "MAE" in keys(masking="RANDOM", target="Pixels", encoder="vit") and "MAE" not in keys(masking="block")
+    assert keys(first_author="He", year=2022) == ["MAE"] and keys(arxiv_id="2111.06377") == ["MAE"]
+    assert set(keys(masking=("block", "tube"))) == set(keys(masking="block")) | set(keys(masking="tube"))
+    assert {one.year for one in survey.papers(year=range(2021, 2023))} == {2021, 2022}
+    assert all("scalable" in one.title.lower() for one in survey.papers(title="Scalable")) and "MAE" in keys(title="Scalable")
+    assert keys(recipe="beit") == ["BEiT"] and len(survey.papers()) == len(PAPERS)
+
+
+def test_every_facet_is_used_and_explained():
+    for axis, words in survey.facets().items():
+        for word, meaning in words.items():
+            assert survey.papers(**{axis: word}), f"no paper has {axis} {word}"
+            assert len(meaning) > 3 and not meaning.endswith("."), (axis, word)
+
+
+def test_facets_can_be_changed_without_harm():
+    survey.facets()["masking"]["mine"] = "?"
+    assert "mine" not in survey.facets()["masking"]
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"masking": "learnt"}, "unknown masking of the survey's papers 'learnt': did you mean 'learned'?"),
+        ({"mask": "random"}, "unknown query of the survey's papers 'mask': did you mean 'masking'?"),
+        ({"year": "2023"}, "year is a number, such as 2023, not '2023'"),
+        ({"year": True}, "year is a number"),
+        ({"in_survey": "yes"}, "in_survey is True or False, not 'yes'"),
+        ({"first_author": "Hee"}, "has first author 'Hee': did you mean 'He'?"),
+        ({"scheme": "contrast"}, "did you mean 'contrastive'? Known: both, contrastive, other, reconstruction"),
+        ({"recipe": "mea"}, "has recipe 'mea': did you mean 'mae'?"),
+    ],
+)
+def test_a_query_that_cannot_be_answered_names_the_nearest(query, words):
+    with pytest.raises(UserError) as told:
+        survey.papers(**query)
+    assert words in str(told.value)
+
+
+def test_a_paper_is_found_by_key_or_arxiv_id_and_an_unknown_one_named():
+    assert survey.paper("mae").key == survey.paper("2111.06377").key == "MAE"
+    with pytest.raises(UserError, match="unknown paper 'SimMM': did you mean 'SimMIM'"):
+        survey.paper("SimMM")
+    with pytest.raises(UserError, match="unknown paper ''"):  # some papers have no arXiv id
+        survey.paper("")
+
+
+def test_pandas_would_get_a_column_for_each_field():
+    assert set(table("papers.csv")[0]) == NAMES
+    assert {*ASKED} - {"recipe"} <= NAMES
+    with pytest.raises(AttributeError):
+        PAPERS[0].year = 2000
+    assert all(isinstance(one.masking_facets, tuple) and isinstance(one.year, int) for one in PAPERS)
+    assert {type(one.finetuned) for one in PAPERS} == {float, type(None)} and {type(one.epochs) for one in PAPERS} == {int, type(None)}
+
+
+def test_a_row_that_cannot_be_read_says_why():
+    row = table("papers.csv")[0]
+    with pytest.raises(UserError, match="year of 'MCVD' is 'soon', where a whole number is expected"):
+        read(row | {"year": "soon"}, Paper)
+    with pytest.raises(UserError, match="the row 'MCVD' has no unverified"):
+        read({name: value for name, value in row.items() if name != "unverified"}, Paper)
+    with pytest.raises(UserError, match="in_survey of 'MCVD' is 'maybe', where yes or no is expected"):
+        read(row | {"in_survey": "maybe"}, Paper)
+    with pytest.raises(UserError, match="the row 'MCVD' has more than 30 columns: write a text with a comma"):
+        read(row | {None: ["4 more"]}, Paper)
+    assert typed("a; b;", tuple[str, ...]) == ("a", "b") and typed("", float | None) is None and typed("3", int | None) == 3
+
+
+def test_the_catalogue_is_read_once(monkeypatch):
+    survey.papers()
+    monkeypatch.setattr(catalogue, "table", lambda name: pytest.fail("read again"))
+    assert len(survey.papers()) == len(PAPERS)
