@@ -33,7 +33,20 @@ def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: 
     if limits:
         axes.set_xlim(*limits)
     tidy(axes)
+    make_room(figure, axes)
     return Shown(figure, alt)
+
+
+def make_room(figure: Figure, axes) -> None:
+    """Move the right limit of the axis so far that the numbers at the ends of the bars stand within it."""
+    figure.draw_without_rendering()
+    (left, right), frame = axes.get_xlim(), axes.get_window_extent()
+    for text in axes.texts:
+        begins = axes.transData.transform((text.xy[0], 0))[0] - frame.x0  # in pixels, as is what follows
+        behind = text.get_window_extent().x1 - frame.x0 - begins + 2  # of the bar's end: the gap and the number
+        if behind < frame.width:
+            right = max(right, left + (axes.get_xlim()[1] - left) * begins / (frame.width - behind))
+    axes.set_xlim(left, right)
 
 
 def curves(lines: Mapping[str, tuple], *, alt: str, across: str, up: str, log: str = "", floors: Mapping[str, float] | None = None, marks: bool = False, ticks: Sequence[float] | None = None, limits: tuple[float, float] | None = None, size: tuple[float, float] = (7.5, 3.6)) -> Shown:

@@ -56,3 +56,12 @@ def test_bars_of_two_kinds_take_turns_and_their_numbers_stand_clear_of_the_error
     axes = shown.figure.axes[0]
     one, other, again = (bar.get_facecolor() for bar in axes.patches)
     assert one == again != other and [text.xy[0] for text in axes.texts] == pytest.approx([0.6, 0.08, 0.4])
+
+
+@pytest.mark.parametrize("limits", [None, (0, 1.05)])
+def test_the_numbers_at_the_ends_of_bars_stand_within_the_axes(limits):
+    shown = bars({"a method with quite a long name, 2,400 steps": (1.0, 0.02), "other": 0.2}, label="accuracy", alt="two bars, one with a long name", limits=limits)
+    shown.figure.draw_without_rendering()
+    axes = shown.figure.axes[0]
+    assert all(text.get_window_extent().x1 <= axes.get_window_extent().x1 for text in axes.texts)
+    assert axes.get_xlim()[0] == 0

@@ -6,7 +6,7 @@ from drawn import check
 
 from minimim.errors import UserError
 from minimim.masking import mask_by_noise
-from minimim.show.drawings.hiding import by_scores, distance_by_hand, even, heads_by_training
+from minimim.show.drawings.hiding import by_scores, by_training, distance_by_hand, even, heads_by_training
 
 IMAGE = torch.arange(8, dtype=torch.uint8).view(2, 4).repeat_interleave(2, 0).repeat_interleave(2, 1).expand(3, 4, 8) * 20
 
@@ -70,6 +70,7 @@ def test_the_lines_are_means_over_seeds_and_heads():
     shown = heads_by_training({"runs": runs}, "distance")
     check(shown)
     first, second = (line.lines[0].get_ydata().tolist() for line in shown.figure.axes[0].containers)
+    assert by_training({"runs": runs}, "distance")["mae"].tolist() == [[2.0, 2.0], [3.0, 2.0]]
     assert first == second == [2.5, 2.0] and "MAE, random weights" in shown.alt
     shown = heads_by_training({"runs": runs[:1]}, "difference")
     assert shown.figure.axes[0].containers[0].lines[0].get_ydata().tolist() == [0.1, 0.2]

@@ -117,18 +117,27 @@ def even(side: int) -> float:
     return float(torch.cdist(places, places).mean())
 
 
+def by_training(stored: Mapping, what: str) -> dict[str, Tensor]:
+    """What benchmarks/attention_by_method.py has stored: {encoder: (seeds, blocks)}; of a "distance" the mean over the heads."""
+    values: dict[str, list[Tensor]] = {}
+    for run in stored["runs"]:
+        each = torch.tensor(run[what], dtype=torch.float64)  # (blocks,) or (blocks, heads)
+        values.setdefault(run["encoder"], []).append(each if each.dim() == 1 else each.mean(dim=1))
+    return {name: torch.stack(seeds) for name, seeds in values.items()}
+
+
 def heads_by_training(stored: Mapping, what: str) -> Shown:
     """A chart of what benchmarks/attention_by_method.py has stored, by block, a line for each encoder: "distance", the mean over the
     heads, or "difference" of the heads. With several seeds, their mean and standard deviation."""
     names = {"mae": "MAE", "contrast": "contrast (SimCLR)", "labels": "labels", "random": "random weights"}
     up = {"distance": "attention distance (patches)", "difference": "difference of the heads"}[what]
     lines = {}
+    found = by_training(stored, what)
     for key, name in names.items():
-        runs = [torch.tensor(run[what], dtype=torch.float64) for run in stored["runs"] if run["encoder"] == key]
-        if runs:
-            values = torch.stack([run if run.dim() == 1 else run.mean(dim=1) for run in runs])  # (seeds, blocks)
-            error = values.std(dim=0) if len(runs) > 1 else torch.zeros(values.shape[1])
+        if key in found:
+            values = found[key]  # (seeds, blocks)
+            error = values.std(dim=0) if len(values) > 1 else torch.zeros(values.shape[1])
             lines[name] = (range(1, values.shape[1] + 1), values.mean(dim=0).tolist(), error.tolist())
     blocks = max(len(line[0]) for line in lines.values())
-    more = {"floors": {"attention to all alike": even(8)}, "limits": (0, 5)} if what == "distance" else {"limits": (0, 1)}
+    more = {"floors": {"attention to all alike": even(8)}} if what == "distance" else {"limits": (0, 1)}
     return curves(lines, **more, marks=True, ticks=range(1, blocks + 1), across="block", up=up, size=(7.5, 3), alt=f"The {up} by block, for encoders trained in different ways: {', '.join(lines)}.")
