@@ -2,6 +2,7 @@
 
 import csv
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -22,6 +23,20 @@ class Stored:
         for row in sorted(found, key=lambda row: (int(row["steps"]), float(row["chosen_by"] or 0))):
             best.setdefault(int(row["steps"]), {})[row["seed"]] = row
         return {steps: list(seeds.values()) for steps, seeds in best.items()}
+
+    def longest(self, wanted: Mapping[str, tuple[str, str]]) -> tuple[int, dict[str, list[dict]]]:
+        """A number of steps, and the whole runs of that length by name, to be compared with each other. wanted: {name: (method, variant)}.
+
+        Every method without a variant has runs of that length: of those with the most seeds, the longest. A variant without one is left out.
+        """
+        found = {name: self.runs(*key) for name, key in wanted.items()}
+        plain = [found[name] for name, (_, variant) in wanted.items() if not variant]
+        steps = max(set.intersection(*map(set, plain)), key=lambda steps: (min(len(runs[steps]) for runs in plain), steps))
+        return steps, {name: runs[steps] for name, runs in found.items() if steps in runs}
+
+    def floors_of(self, what: str) -> dict[str, float]:
+        """{name of a floor: its value in this column}, of those that have one."""
+        return {name: float(row[what]) for name, row in self.floors.items() if row[what] != ""}
 
     def options(self, method: str, option: str) -> dict[str, dict[int, list[dict]]]:
         """{value: `runs`} of a method with another value of one option, such as mask_ratio, and nothing else changed."""

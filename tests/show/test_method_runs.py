@@ -18,6 +18,8 @@ LINES = [
     ["scenes", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "mask_ratio=0.5, without places", 0.5],
     ["cifar10", "mae", 0, "whole", 600, 0.9, 0.01, "bf16", "", 0.5],
     ["scenes", "hpm", 0, "whole", 600, 0.7, 0.01, "fp32", "", 0.5],
+    ["scenes", "capi", 0, "whole", 600, 0.2, 0.01, "bf16", "", 0.5],
+    ["scenes", "capi", 0, "again", 2400, 0.3, 0.01, "bf16", "", 0.5],
     ["scenes", "raw pixels", 0, "floor", "", 0.45, 0.01, "", "", 0.5],
 ]
 
@@ -41,6 +43,22 @@ def test_whole_runs_by_their_length_in_bf16_where_there_are_any(stored):
 
 def test_another_value_of_one_option_and_nothing_else(stored):
     assert {value: linear(runs) for value, runs in stored.options("mae", "mask_ratio").items()} == {"0.5": {600: [0.3]}}
+
+
+def test_methods_are_compared_at_the_length_that_has_the_most_seeds_and_then_at_the_longest(stored):
+    pair = {"plain": ("mae", ""), "other": ("capi", ""), "a variant": ("mae", "mask_ratio=0.5")}
+    assert (stored.longest({"plain": ("mae", "")})[0], stored.longest({"other": ("capi", "")})[0]) == (600, 2400)
+    steps, runs = stored.longest(pair)
+    assert steps == 2400 and linear(runs) == {"plain": [0.6], "other": [0.3]}  # one seed of capi at both lengths; no variant is as long
+    stored.rows += [row | {"seed": "1"} for row in stored.runs("capi")[600]]
+    steps, runs = stored.longest(pair)
+    assert steps == 600 and linear(runs) == {"plain": [0.4, 0.5], "other": [0.2, 0.2], "a variant": [0.3]}
+
+
+def test_a_floor_without_a_value_is_left_out(stored):
+    assert stored.floors_of("linear") == {"raw pixels": 0.45}
+    stored.floors["raw pixels"]["linear"] = ""
+    assert stored.floors_of("linear") == {}
 
 
 def test_the_error_is_the_larger_of_seeds_and_test_set(stored):
