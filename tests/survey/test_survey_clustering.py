@@ -83,6 +83,11 @@ def test_all_settings_cluster_all_papers():
         for value in values:
             found = cluster(**{field: value})
             assert len(found.labels) == len(papers(in_survey=True)) and np.isfinite(found.merges).all()
+    for changed in ("weighting", "linkage", "ngrams"):
+        values = {"weighting": WEIGHTINGS, "linkage": LINKAGES, "ngrams": ((1, 1), (1, 2), (2, 2))}[changed]
+        found = [cluster(**{changed: value}).merges[:, 2].sum() for value in values]
+        assert len(set(found)) == len(found)  # each makes another tree
+    assert all(" " in term for term in cluster(ngrams=(2, 2)).terms)
     assert "masked" in cluster(stop_words="english").terms and "masked" not in cluster(stop_words="field").terms
     assert cluster(weighting="binary").setting == Setting(weighting="binary")
 
@@ -102,7 +107,7 @@ def test_texts_are_titles_keywords_or_a_file_of_the_readers(tmp_path):
 
 @pytest.mark.parametrize(
     "line, word",
-    [("MAE no tab", "no tab"), ("Simim\tx", "SimMIM"), ("MAE\tx\nMAE\ty", "again")],
+    [("MAE no tab", "line 1 .* has no tab"), ("Simim\tx", "SimMIM"), ("MAE\tx\nMAE\ty", "again")],
     ids=["no tab", "unknown", "twice"],
 )
 def test_a_file_that_is_not_as_it_should_be_is_refused(tmp_path, line, word):

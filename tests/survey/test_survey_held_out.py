@@ -81,14 +81,15 @@ def test_an_interval_narrows_with_more_papers():
     assert many.high - many.low < (few.high - few.low) / 2
 
 
-def test_what_the_majority_would_reach_stands_beside():
-    one, other = invented(0, yes=0.05), invented(1, yes=0.1)
+@pytest.mark.parametrize("yes", [0.05, 0.95])
+def test_what_the_majority_would_reach_stands_beside(yes):
+    one, other = invented(0, yes), invented(1, yes)
     for each in agreement(one, other):
         name = each.direction
         no = np.mean([not answers[name] for answers in other.values()])
         assert each.majority == pytest.approx(max(no, 1 - no))
         assert each.yes == tuple(sum(answers[name] for answers in labels.values()) for labels in (one, other))
-        assert each.decided == (min(each.yes) >= 5)
+        assert each.decided == (min(each.yes) >= 5 and max(each.yes) <= 55)
 
 
 def test_no_kappa_where_nothing_differs():
@@ -111,6 +112,7 @@ def test_only_papers_of_both_labellings_count_and_differences_are_named():
     key = list(one)[3]
     other[key] = {**other[key], "task": not other[key]["task"]}
     assert {each.papers for each in agreement(one, other)} == {20}
+    assert differences(other, one) == [(paper(key), "task", other[key]["task"], one[key]["task"])]
     assert differences(one, other) == [(paper(key), "task", one[key]["task"], other[key]["task"])]
     with pytest.raises(UserError, match="no paper in common"):
         agreement({"MAE": one[key]}, {"BEiT": one[key]})
@@ -178,6 +180,16 @@ def test_stored_labels_are_read_by_labeller(tmp_path):
     assert list(labels) == ["first", "second"] and list(labels["first"]) == ["MAE", "SimMIM"]
     assert [name for name, yes in labels["first"]["MAE"].items() if yes] == ["masking", "architecture"]
     assert [each.papers for each in agreement(labels["first"], labels["second"])] == [1] * 6
+
+
+def test_the_stored_labellings_answer_for_the_same_papers():
+    """They are of papers outside the survey, and of some inside, by which they are compared with the survey itself."""
+    labels = stored_labels()
+    assert len(labels) == 2
+    one, other = labels.values()
+    assert set(one) == set(other)
+    inside = [key for key in one if key in survey_labels()]
+    assert len(inside) == 60 and len(one) >= 60 + 77
 
 
 @pytest.mark.parametrize(
