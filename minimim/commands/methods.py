@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from minimim.config import option
 from minimim.losses.term import loss_name
 from minimim.methods import RECIPES, SECTIONS, Method, create, names, options
+from minimim.survey import papers
 
 
 @dataclass
@@ -46,10 +47,16 @@ def card(name: str) -> str:
     method = create(name)
     where = SECTIONS[RECIPES[name].section]
     place = where if RECIPES[name].section == "beyond" else f"§{RECIPES[name].section} {where}"
-    lines = [f"{name}: {' '.join(RECIPES[name].__doc__.partition(chr(10) * 2)[0].split())}", f"  place: {place}", *choices(method)]
+    lines = [f"{name}: {' '.join(RECIPES[name].__doc__.partition(chr(10) * 2)[0].split())}", f"  place: {place}", f"  paper: {written(name)}", *choices(method)]
     rest = RECIPES[name].__doc__.partition("\n\n")[2]
     lines += ["", *(line.strip() for line in rest.strip().splitlines())] if rest.strip() else []
     return "\n".join([*lines, "", "options: " + ", ".join(f"{option}={value}" for option, value in told.items())])
+
+
+def written(name: str) -> str:
+    """The papers of the catalogue that a method implements; a method of your own may have none."""
+    found = [one.key for one in papers() if name in one.recipes]
+    return ", ".join(f"minimim survey paper {key}" for key in found) or "not in the catalogue of papers"
 
 
 def choices(method: Method) -> list[str]:

@@ -60,6 +60,13 @@ def test_a_card_says_where_text_and_list_disagree(capsys):
     assert "§3.1 masking strategy\n" in ask(capsys, "paper", "2111.06377")[1]
 
 
+def test_a_method_names_its_paper_and_the_paper_its_method(capsys):
+    for name in ("mae", "maegan", "capi"):
+        assert main(["methods", "--card", name]) == 0
+        (key,) = re.findall(r"  paper: minimim survey paper (\S+)\n", capsys.readouterr().out)
+        assert f"in this library: {name} (minimim methods --card {name})" in ask(capsys, "paper", key)[1]
+
+
 def test_similar_papers_are_those_of_the_clustering(capsys, tmp_path):
     from minimim.survey.clustering import similar
 

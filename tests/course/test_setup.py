@@ -90,6 +90,13 @@ def test_bundled_files_are_packed_and_the_images_carry_their_licence():
     assert "Apache License" in (TOP / "LICENSE").read_text()
 
 
+def test_every_bundled_file_is_in_the_package():
+    patterns = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["minimim"]
+    packed = {path for pattern in patterns for path in (TOP / "minimim").glob(pattern)}
+    left_out = [str(path) for path in (TOP / "minimim" / "assets").rglob("*") if path.is_file() and path not in packed]
+    assert not left_out and any(path.name == "papers.csv" for path in packed)
+
+
 def test_continuous_integration_does_what_a_person_does():
     script = (TOP / ".ci" / "run").read_text().splitlines()
     assert script[-1] == "make test"
