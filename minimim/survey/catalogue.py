@@ -127,7 +127,7 @@ class Paper:
     modality_facets: tuple[str, ...]
     finetuned: float | None  # ImageNet-1K top-1 in per cent, ViT-B/16, after fine-tuning
     linear: float | None  # the same by linear probing
-    epochs: int | None  # of pretraining, of the number before them
+    epochs: int | None  # of pretraining, of the fine-tuned number, or of the linear one where it stands alone
     numbers: str  # others, each with its model
     code: str  # where the authors' code is
     recipes: tuple[str, ...]  # the methods of this library that implement it

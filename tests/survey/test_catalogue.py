@@ -67,6 +67,17 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.parametrize(("name", "protocol"), [("finetuned", "fine-tuned"), ("linear", "linear")])
+def test_the_numbers_of_a_paper_stand_among_the_results(name, protocol):
+    told = [one for one in PAPERS if getattr(one, name) is not None]
+    for one in told:
+        alike = survey.results(key=one.key, protocol=protocol, architecture="ViT-B/16")
+        same = [result for result in alike if abs(result.accuracy - getattr(one, name)) < 0.051]
+        exact = [result for result in same if one.epochs in (None, result.epochs)]
+        assert exact or (same and name == "linear" and one.finetuned), one.key  # the linear number may be of another run
+    assert len(told) >= 10
+
+
 def test_no_paper_stands_twice():
     for name in ("key", "title", "arxiv_id"):
         texts = [getattr(one, name).lower() for one in PAPERS if getattr(one, name)]
