@@ -163,6 +163,7 @@ def test_papers_outside_the_survey_are_labelled(texts):
     for each in labels.values():
         assert list(each) == [one.key for one in outside]
     assert labels["linear"] == label(texts=texts)
+    assert (labels["linear"] == label()) == (texts == "titles")
     assert label(outside[:3], texts=texts) == {one.key: labels["linear"][one.key] for one in outside[:3]}
     assert differences(labels["linear"], labels["neighbours"])
 
