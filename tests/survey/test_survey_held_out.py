@@ -9,6 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 from minimim.errors import UserError
 from minimim.survey import held_out
 from minimim.survey.catalogue import paper, papers
+from minimim.survey.clustering import texts_of
 from minimim.survey.definitions import DEFINITIONS
 from minimim.survey.held_out import (
     COLUMNS,
@@ -154,6 +155,19 @@ def test_no_paper_is_seen_by_the_model_that_labels_it(monkeypatch):
     asked.clear()
     cross_validated(folds=len(titles), repeats=1)  # leaves one out at a time
     assert sorted(asked) == sorted(titles)
+
+
+def test_models_are_taught_and_asked_with_the_same_kind_of_text(monkeypatch):
+    said = []
+
+    def watched(by, seen, table, texts, setting):
+        said.extend([*seen, *texts])
+        return np.zeros((len(texts), 6), dtype=bool)
+
+    monkeypatch.setattr(held_out, "predicted", watched)
+    label(texts="keywords")
+    cross_validated(texts="keywords", folds=2, repeats=1)
+    assert set(said) == set(texts_of([one for one in papers() if one.branch or not one.in_survey], "keywords"))
 
 
 @pytest.mark.parametrize("texts", ["titles", "keywords"])
