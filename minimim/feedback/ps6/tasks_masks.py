@@ -9,8 +9,8 @@ from minimim.feedback.check import Arguments, Task, variants
 from minimim.feedback.pictures import beside
 from minimim.feedback.ps6 import truth
 from minimim.feedback.ps6.mistakes_blocks import INNER_BLOCKS as BLOCK_MISTAKES
-from minimim.feedback.ps6.mistakes_blocks import TARGETS as TARGET_MISTAKES
 from minimim.feedback.ps6.mistakes_hint import HINT_MASK as HINT_MISTAKES
+from minimim.feedback.ps6.mistakes_targets import TARGETS as TARGET_MISTAKES
 
 
 def uniform(*shape: int, seed: int) -> Tensor:
