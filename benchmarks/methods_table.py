@@ -7,9 +7,9 @@ from minimim.methods import RECIPES, SECTIONS, names
 
 FLOORS = ("raw pixels", "random init", "eva's teacher")
 HOW = (
-    "Made by `python benchmarks/methods.py` from the lines of the CSV beside it. Every method: the same scenes, ViT micro/4 (spark: a convnet), "
-    "64 images a step, and the best of three learning rates on a validation part. Linear, k-NN and 20 labels a class: accuracy on 4,000 test "
-    "images, with 5,000 labels; ± is one standard error, or the spread of seeds where there are several. supmae saw the labels, clip and "
+    "Made by `python benchmarks/methods.py` from the lines of the CSV beside it. Every method: the same images, ViT micro/4 (spark: a convnet), "
+    "64 images a step, and the best of three learning rates on a validation part. Linear, k-NN and 20 labels a class: accuracy on the test "
+    "images (of scenes 4,000), with up to 5,000 labels; ± is one standard error, or the spread of seeds where there are several. supmae saw the labels, clip and "
     "multimae more than images. Its own random weights are those of the very encoder. The features are the mean of the last block's patches; the "
     "best place is the block and pooling (mean or CLS) that the probe reads best, chosen without the test images. All columns but the last "
     "two are after 600 steps. Where a method did not beat its random weights in those, it was run four times as long: the last two columns. "
@@ -50,10 +50,19 @@ def usual(rows: list[dict]) -> list[dict]:
     return [row for row in plain if row["stage"] != "whole" or int(row["steps"]) == least]
 
 
+def by_data(rows: list[dict]) -> dict[str, list[dict]]:
+    """{data set: its lines}, scenes first: numbers of two data sets are never beside each other."""
+    found = sorted({row["data"] for row in rows}, key=lambda name: (name != "scenes", name))
+    return {name: [row for row in rows if row["data"] == name] for name in found}
+
+
 def table(rows: list[dict]) -> str:
-    """Markdown: the floors, then the methods by the survey's sections, what is missing as missing; then longer runs, and those of
-    methods that were changed."""
-    return "\n".join([*comparison(usual(rows)), *others(rows)])
+    """Markdown, for each data set: the floors, then the methods by the survey's sections, what is missing as missing, on other data than
+    scenes left out; then longer runs, and those of methods that were changed."""
+    parts = [HOW]
+    for data, some in by_data(rows).items():
+        parts += ["", f"**{data}**", "", *comparison(usual(some), whole=data == "scenes"), *others(some)]
+    return "\n".join(parts)
 
 
 def others(rows: list[dict]) -> list[str]:
@@ -73,15 +82,15 @@ def others(rows: list[dict]) -> list[str]:
     return lines
 
 
-def comparison(rows: list[dict]) -> list[str]:
-    """The lines of the table of all methods."""
+def comparison(rows: list[dict], whole: bool) -> list[str]:
+    """The lines of the table of methods. whole: methods without a run are lines too."""
     headings = ["§", "method", *SHOWN.values(), "lr", "ms a step", "GFLOP a step", "longer: lr and steps", "longer: linear, best place"]
-    lines = [HOW, "", "| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     for name in (*FLOORS, *names()):
         runs, longer = runs_of(rows, name, "floor", "whole"), runs_of(rows, name, "again")
         section = RECIPES[name].section if name in RECIPES else ""
         if not runs:
-            lines.append(f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 5))
+            lines += [f"| {section} | {name} |" + " missing |" * (len(SHOWN) + 5)] * whole
             continue
         cells = [shown(runs, column) for column in SHOWN]
         step, gflops = runs_of(rows, name, "time"), runs[0]["gflops_a_step"]
@@ -92,6 +101,12 @@ def comparison(rows: list[dict]) -> list[str]:
 
 
 def draw(rows: list[dict], path: Path) -> None:
+    """A picture of each data set: that of scenes at this path, the others beside it."""
+    for data, some in by_data(rows).items():
+        draw_one(usual(some), data, path if data == "scenes" else path.with_stem(f"{path.stem}-{data}"))
+
+
+def draw_one(rows: list[dict], data: str, path: Path) -> None:
     """A line for each method: its linear probe at its best place beside that of its own random weights, and after a longer run where
     there is one."""
     import matplotlib
@@ -99,7 +114,6 @@ def draw(rows: list[dict], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    rows = usual(rows)
     there = [name for name in names() if runs_of(rows, name, "whole")]
     if not there:
         return
@@ -119,7 +133,7 @@ def draw(rows: list[dict], path: Path) -> None:
         if runs:
             axes.axvline(float(runs[0]["linear"]), color=f"C{number + 1}", linestyle=("--", ":", "-.")[number], label=name)
     axes.set_yticks(range(len(there)), [f"{name}  ({SECTIONS[RECIPES[name].section]})" for name in reversed(there)], fontsize=8)
-    axes.set_xlabel("linear probe on scenes at the best place, test accuracy\n(circle: random weights; diamond: after 600 steps; hollow diamond: after 2,400)")
+    axes.set_xlabel(f"linear probe on {data} at the best place, test accuracy\n(circle: random weights; diamond: after 600 steps; hollow diamond: after 2,400)")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)

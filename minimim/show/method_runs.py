@@ -7,12 +7,16 @@ from pathlib import Path
 
 
 class Stored:
-    """The lines of a results file, of one data set. floors: {name: its line}."""
+    """The lines of a results file, of one data set. floors: {name: its line, or the mean of each number over the seeds}."""
 
     def __init__(self, path: str | Path, data: str = "scenes"):
         with open(path, newline="") as file:
             self.rows = [row for row in csv.DictReader(file, restval="") if row["data"] == data]
-        self.floors = {row["method"]: row for row in self.rows if row["stage"] == "floor"}
+        lines: dict[str, list[dict]] = {}
+        for row in self.rows:
+            if row["stage"] == "floor":
+                lines.setdefault(row["method"], []).append(row)
+        self.floors = {name: averaged(rows) for name, rows in lines.items()}
 
     def runs(self, method: str, variant: str = "") -> dict[int, list[dict]]:
         """{steps: the whole runs of a method, one line a seed}; those in bf16 where there are any, and of two runs that differ in their
@@ -42,6 +46,17 @@ class Stored:
         """{value: `runs`} of a method with another value of one option, such as mask_ratio, and nothing else changed."""
         variants = {row["variant"] for row in self.rows if row["method"] == method and row["variant"].startswith(f"{option}=") and "," not in row["variant"]}
         return {variant.partition("=")[2]: self.runs(method, variant) for variant in sorted(variants)}
+
+
+def averaged(rows: list[dict]) -> dict:
+    """One line for several: the mean of every column that is a number in all of them, and the first line's text elsewhere."""
+    line = dict(rows[0])
+    for name in line if len(rows) > 1 else ():
+        try:
+            line[name] = f"{statistics.mean(float(row[name]) for row in rows):.5g}"
+        except ValueError:
+            continue  # text, or not measured
+    return line
 
 
 def over_seeds(rows: list[dict], what: str = "linear", error: str = "") -> tuple[float, float]:

@@ -64,7 +64,7 @@ def test_the_seconds_of_a_step_are_measured_apart_once_and_stand_in_the_table(be
         rows = go(bench, monkeypatch, tmp_path, "--methods", "mae", "--time")
     (row,) = rows
     assert (row["stage"], row["method"], row["steps"]) == ("time", "mae", "20") and float(row["seconds"]) > 0
-    whole = dict.fromkeys(bench.COLUMNS, "") | {"method": "mae", "seed": "0", "stage": "whole", "steps": "600", "linear": "0.4", "lr": "0.002", "gflops_a_step": "8.25"}
+    whole = dict.fromkeys(bench.COLUMNS, "") | {"data": "scenes", "method": "mae", "seed": "0", "stage": "whole", "steps": "600", "linear": "0.4", "lr": "0.002", "gflops_a_step": "8.25"}
     (line,) = (text for text in table([whole, row | {"seconds": "0.0123"}]).splitlines() if "| mae |" in text)
     assert line.endswith("| 0.002 | 12 | 8.2 | – | – |")
 
@@ -87,3 +87,12 @@ def test_a_table_compares_runs_of_one_length_and_shows_longer_ones_beside_them_a
     assert "0.450 ± 0.071" in line and line.endswith("| 0.002, 2400 | 0.630 ± 0.010 |")
     (line,) = (text for text in table([row]).splitlines() if "| mae |" in text)
     assert "0.400 ± 0.010" in line and line.endswith("| – | – |")
+
+
+def test_data_sets_have_tables_of_their_own(bench):
+    from methods_table import table
+
+    row = dict.fromkeys(bench.COLUMNS, "") | {"data": "scenes", "method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "steps": "600"}
+    told = table([row | {"data": "fashion", "linear": "0.8", "steps": "300"}, row]).split("**fashion**")
+    assert ["0.800" in part for part in told] == [False, True] and ["0.400" in part for part in told] == [True, False]
+    assert ["missing" in part for part in told] == [True, False]  # methods that were not run on other data are no lines there

@@ -41,6 +41,14 @@ def test_whole_runs_by_their_length_in_bf16_where_there_are_any(stored):
     assert float(stored.floors["raw pixels"]["linear"]) == 0.45
 
 
+def test_a_floor_of_several_seeds_is_their_mean(tmp_path):
+    with (tmp_path / "runs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([HEAD, *LINES, ["scenes", "raw pixels", 1, "floor", "", 0.55, 0.03, "", "", ""]])
+    line = Stored(tmp_path / "runs.csv").floors["raw pixels"]
+    assert float(line["linear"]) == pytest.approx(0.5) and float(line["linear_se"]) == pytest.approx(0.02)
+    assert line["method"] == "raw pixels" and line["chosen_by"] == "0.5"  # measured with one seed alone: as that has it
+
+
 def test_another_value_of_one_option_and_nothing_else(stored):
     assert {value: linear(runs) for value, runs in stored.options("mae", "mask_ratio").items()} == {"0.5": {600: [0.3]}}
 
