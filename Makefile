@@ -10,7 +10,7 @@ SET_UP := requirements.lock requirements-test.lock pyproject.toml
 # how torch's threads wait for each other: minimim/threads.py says why; your own setting stays
 export GOMP_SPINCOUNT ?= 2000
 
-.PHONY: setup demo test test-fast lab lint exercises grade lock
+.PHONY: setup demo test test-fast lab lint exercises pages grade lock
 
 setup: .venv/lab  ## make .venv and install what a learner needs
 demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
@@ -31,6 +31,9 @@ lint: .venv/test
 	$(BIN)/python -m ruff check .
 exercises: .venv/test  ## make exercises/ from solutions/
 	$(BIN)/python scripts/problem_sets.py generate
+pages: .venv/test  ## bring README.md and docs/claims.md up to date with lessons and methods
+	$(BIN)/python scripts/readme.py --no-drawing
+	$(BIN)/python scripts/claims.py
 grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before
 	$(BIN)/python scripts/problem_sets.py grade "$(FOLDER)"
 
