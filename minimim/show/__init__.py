@@ -24,6 +24,8 @@ NAMES = {  # file → what of it is used from outside
     "drawings.seen": ("seen_by", "sibling_of", "what_they_see"),
     "drawings.siblings": ("assigned", "family", "sibling", "sinkhorn_by_hand"),
     "drawings.start": ("numbered", "transfer", "turned_down", "two_directions"),
+    "drawings.survey": ("gap_grid", "kappa_by_hand", "papers_of", "taxonomy_tree", "timeline"),
+    "drawings.survey_charts": ("dendrogram", "kappas", "results_scatter"),
     "drawings.targets": ("all_targets", "amplitudes", "codebook", "hog_by_hand", "hog_glyphs", "moved", "pca_colours", "side_by_side", "target_panels"),
     "drawings.training": ("adamw_step", "training_loop"),
     "drawings.vit": ("add_then_gather", "block_flow", "boxes_on", "clocks", "position_table", "vit_whole"),
