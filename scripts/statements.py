@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6")
+SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6", "ps8")
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ def defined_in(path: Path) -> list:
 def at_hand(*modules, lessons: str) -> Iterable[Callable]:
     """Every function of some modules, and of the lessons that a pattern names."""
     for module in modules:
-        yield from (value for value in vars(module).values() if callable(value))
+        yield from [value for value in vars(module).values() if callable(value)]
     for path in sorted((TOP / "notebooks").glob(f"{lessons}_*.ipynb")):
         yield from defined_in(path)
 

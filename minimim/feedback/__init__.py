@@ -10,9 +10,9 @@ __all__ = ["Task", "WrongAnswer", "check", "task", "tasks"]
 
 def tasks() -> dict[str, Task]:
     """Every task that can be checked, by name."""
-    from minimim.feedback import build, ps0, ps1, ps2, ps3, ps4, ps5, ps6
+    from minimim.feedback import build, ps0, ps1, ps2, ps3, ps4, ps5, ps6, ps8
 
-    return {task.name: task for module in (ps0, build, ps1, ps2, ps3, ps4, ps5, ps6) for task in module.TASKS}
+    return {task.name: task for module in (ps0, build, ps1, ps2, ps3, ps4, ps5, ps6, ps8) for task in module.TASKS}
 
 
 def task(name: str) -> Task:

@@ -3,6 +3,7 @@
 import base64
 import importlib
 import io
+import math
 import re
 
 import nbformat
@@ -13,7 +14,7 @@ from einops import rearrange
 from helpers import TOP
 from PIL import Image
 
-SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6")
+SETS = ("ps1", "ps2", "ps3", "ps4", "ps5", "ps6", "ps8")
 DRAWN = {task: draw for name in SETS for task, draw in importlib.import_module(f"minimim.show.drawings.{name}").STATEMENTS.items()}
 
 
@@ -21,12 +22,12 @@ def words(task):
     return [word.get_text() for word in DRAWN[task]().words]
 
 
-def solution(task, function):
-    """The solution's function, from its cell."""
+def solution(task, function, more=()):
+    """The solution's function, from its cell. more: names that it needs besides."""
     name = task.split(".")[0]
     cells = nbformat.read(TOP / "solutions" / name / f"{name}.ipynb", as_version=4).cells
     (source,) = [cell.source for cell in cells if cell.source.startswith(f"def {function}(") and "BEGIN SOLUTION" in cell.source]
-    space = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor, "F": torch.nn.functional, "rearrange": rearrange}
+    space = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor, "F": torch.nn.functional, "rearrange": rearrange} | dict(more)
     exec(source, space)  # noqa: S102 (our own solutions)
     return space[function]
 
@@ -208,3 +209,45 @@ def test_the_clouds_of_ps5_differ_as_their_names_say():
     spread = [max(float((part - part.mean(0)).std()) for part in points[2 * n : 2 * n + 2] if len(part)) for n in range(3)]
     assert list(clouds) == ["healthy", "total collapse", "dimensional collapse"]
     assert spread[1] < 0.2 * min(spread[0], spread[2])
+
+
+def test_vectors_merges_and_trees_are_those_of_the_solution():
+    space = {"re": re, "math": math}
+    tfidf, ward, read_tree = (solution(f"ps8.{n}", name, space) for n, name in ((1, "tfidf"), (2, "ward"), (3, "read_tree")))
+    corpus, weights = ["Masked images", "Masked video, masked"], torch.tensor([1.0, 3.0])
+    row = tfidf(corpus, weights, ["masked VIDEO masked"])[0]
+    assert all(f"{x:.3f}".rstrip("0").rstrip(".") in words("ps8.1") for x in row.tolist())
+    merges = ward(torch.tensor([[0.0], [2.0], [4.5]]), torch.tensor([6.0, 1.0, 1.0]))
+    told = [f"{x:.3f}".rstrip("0").rstrip(".") for x in merges.flatten().tolist()]
+    drawn = words("ps8.2")
+    start = drawn.index("weight") + 1
+    assert drawn[start : start + 8] == told
+    tree = ward(torch.tensor([[0.0], [5.0], [1.0], [6.5], [20.0]]), torch.ones(5))
+    labels, together = read_tree(tree, 3.0)
+    drawn = words("ps8.3")
+    place = drawn.index("labels")
+    assert [drawn[place + 2 + 2 * i] for i in range(5)] == [str(x) for x in labels.tolist()]
+    for value in together.unique().tolist():
+        assert f"{value:.2f}".rstrip("0").rstrip(".") in drawn
+
+
+def test_agreement_and_the_odd_row_are_those_of_the_solution():
+    agreed, always, kappa = solution("ps8.4", "agreement")(torch.tensor([[1, 1, 0, 0, -1]]).T, torch.tensor([[1, 0, 0, 0, 1]]).T)
+    drawn = words("ps8.4")
+    assert f"3 / 4 = {float(agreed):g}" in drawn and any(w.endswith(f": {float(always):g}") for w in drawn)
+    assert f"(0.75 − 0.5) / (1 − 0.5) = {float(kappa):g}" in drawn
+    ps8 = importlib.import_module("minimim.show.drawings.ps8")
+    same = {"protocol": "fine-tuned", "image_size": 224, "run_by": ""}
+    rows = [same | dict(zip(("name", "architecture", "epochs", "extra", "accuracy"), row, strict=True)) for row in ps8.TABLE]
+    flaws, leaders = solution("ps8.5", "verdicts")({"x": rows})
+    assert flaws == {"x": "extra data"} and leaders.tolist() == [3] and "alone in this: the flaw\nis extra data" in words("ps8.5")
+
+
+def test_a_dendrogram_shows_every_paper_once_in_the_order_of_the_tree():
+    from minimim.show.drawings.ps8 import dendrogram
+
+    merges = torch.tensor([[0, 2, 1.0, 2], [1, 3, 1.5, 2], [5, 6, 7.42, 4], [4, 7, 21.35, 5]])
+    drawing = dendrogram(merges, list("abcde"), 3.0, alt="A tree of five papers, cut at 3.")
+    check(drawing)
+    assert [word.get_text() for word in drawing.words][:5] == list("eacbd")  # papers 4, 0, 2, 1, 3
+    assert "cut at 3" in [word.get_text() for word in drawing.words]
