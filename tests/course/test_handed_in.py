@@ -297,3 +297,10 @@ def test_what_does_not_end_is_left_out_and_its_cell_named(mended):
         space[function](1, more=2)
     assert mending.leave_out(notebook.cells, release, test.source, "late") is None  # it is not the answer, then
     assert [c.source for c in notebook.cells if c is not answer][3:] == [c.source for c in before if c.id != answer.id][3:]
+
+
+def test_the_numbers_of_sets_may_have_a_gap(look, monkeypatch):
+    monkeypatch.setattr(problem_sets, "problem_sets", lambda: ["ps6", "ps8"])
+    found, told = look({"anna/ps8.ipynb": notebook("ps8"), "anna/ps7.ipynb": notebook("ps7"), "ben/ps8 (1).ipynb": notebook("ps8")})
+    assert found == {("anna", "ps8"): ("anna/ps8.ipynb", []), ("ben", "ps8"): ("ben/ps8 (1).ipynb", ["ps8 (1).ipynb is taken as ps8"])}
+    assert "ps7.ipynb is not taken" in told  # and not for another set
