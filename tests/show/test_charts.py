@@ -22,6 +22,11 @@ def test_bars_carry_their_numbers_errors_and_baselines():
     assert len({bar.get_facecolor() for bar in axes.patches}) == 2  # baselines are grey
 
 
+def test_a_bar_that_rounds_to_zero_has_no_minus():
+    shown = bars({"just below": -0.001, "below": -0.02}, alt="two bars, both of them below zero", label="difference", digits=2)
+    assert [text.get_text() for text in shown.figure.axes[0].texts] == ["0.00", "-0.02"]
+
+
 def test_curves_have_names_axes_and_baselines():
     shown = curves({"MAE": ([0, 1], [3, 2]), "SimMIM": ([0, 1], [2, 1], [0.1, 0.1])}, across="step", up="loss", floors={"mean guess": 2.5}, alt="two losses that fall with the steps", log="y")
     check(shown)

@@ -93,16 +93,17 @@ def results_scatter(pairs: Sequence[tuple[Result, Result]], alike: Collection[tu
     keys = [Line2D([], [], marker="o", linestyle="", color=LEVELS[level][0], label=LEVELS[level][1]) for level in shown]
     keys += [Line2D([], [], marker="o", linestyle="", color=FLOOR, label="not comparable with these")] if rest else []
     legend = axes.legend(handles=keys, frameon=False, fontsize=9, loc="lower right")
-    write_names(figure, axes, [((a.accuracy, b.accuracy), a.key) for a, b in alike], [legend])
+    write_names(figure, axes, [((a.accuracy, b.accuracy), a.key) for a, b in alike], [legend], [(a.accuracy, b.accuracy) for a, b in rest])
     about = PROTOCOLS[x].split(",")[0], PROTOCOLS[y].split(",")[0]
     return Shown(figure, f"{len(pairs)} pretrained models by their {x} ({about[0]}) and {y} accuracy ({about[1]}); {len(alike)} of them are named, because they may be compared.")
 
 
-def write_names(figure: Figure, axes, names: Sequence[tuple[tuple[float, float], str]], others=()) -> None:
-    """Write each name beside its point where it lies over no other name, no point and nothing of `others`; a line leads to one that is far."""
+def write_names(figure: Figure, axes, names: Sequence[tuple[tuple[float, float], str]], others=(), pale: Sequence[tuple[float, float]] = ()) -> None:
+    """Write each name beside its point where it lies over no other name, no point and nothing of `others`, and over few of the `pale` points;
+    a line leads to one that is far."""
     figure.draw_without_rendering()
     taken = [one.get_window_extent() for one in others]
-    points = [axes.transData.transform(at) for at, _ in names]
+    points, behind = [axes.transData.transform(at) for at, _ in names], [axes.transData.transform(at) for at in pale]
     for (at, name), _ in sorted(zip(names, points, strict=True), key=lambda one: one[0][0]):
         best = None
         for dx, dy in OFFSETS:
@@ -112,6 +113,7 @@ def write_names(figure: Figure, axes, names: Sequence[tuple[tuple[float, float],
             extent = text.get_window_extent().padded(1)
             over = sum(extent.overlaps(other) for other in taken) + sum(extent.padded(4).contains(*point) for point in points)
             over += not (axes.bbox.x0 <= extent.x0 and extent.x1 <= axes.bbox.x1 and axes.bbox.y0 <= extent.y0 and extent.y1 <= axes.bbox.y1)
+            over += sum(extent.padded(3).contains(*point) for point in behind) / 10
             text.remove()
             if best is None or over < best[0]:
                 best = over, (dx, dy), side, line, extent
