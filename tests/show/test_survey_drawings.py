@@ -126,6 +126,9 @@ def test_a_dendrogram_is_cut_into_as_many_colours_as_clusters_and_names_them(clu
     assert (cut is None) == (k == 1)
     if cut:
         assert (clustered.merges[:, 2] > cut).sum() == k - 1
+    (lines,) = axes.collections
+    grey = sum(to_hex(colour) == "#999999" for colour in lines.get_colors())
+    assert grey == 3 * (k - 1) and len(lines.get_segments()) == 3 * len(clustered.merges)
     with pytest.raises(UserError, match="choose from 1 to"):
         dendrogram(clustered, 40)
 

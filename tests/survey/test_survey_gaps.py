@@ -10,6 +10,7 @@ import torch
 from minimim import survey
 from minimim.data.scenes import scenes
 from minimim.errors import UserError
+from minimim.losses.term import loss_name
 from minimim.survey import assembly, gaps
 from minimim.survey.catalogue import FACETS
 from minimim.train import TrainConfig, train
@@ -83,7 +84,9 @@ def test_for_each_facet_there_is_a_part_or_a_sentence():
 
 
 def test_what_cannot_be_made_says_what_is_missing():
-    with pytest.raises(UserError, match="random × shape × regression can be made of this library's parts: this library has no point clouds"):
+    with pytest.raises(
+        UserError, match="random × shape × regression can be made of this library's parts: this library has no point clouds"
+    ):
         gaps.build("random", "shape", "regression")
     with pytest.raises(UserError, match="these are classes"):
         gaps.build("random", "tokens", "regression")
@@ -98,24 +101,62 @@ def a_step(cell, images):
     torch.manual_seed(0)
     method = gaps.build(*cell, image_size=16)
     before = method.encoder.patch_embed.proj.weight.clone()
-    run = train(method, images, TrainConfig(epochs=1, batch_size=8, lr=0.02, warmup=0.0, clip=3.0, log_every=1, device="cpu"), bar=False)
+    run = train(
+        method,
+        images,
+        TrainConfig(epochs=1, batch_size=8, lr=0.02, warmup=0.0, clip=3.0, log_every=1, device="cpu"),
+        bar=False,
+    )
     losses = [line["loss"] for line in run.history]
     assert all(map(math.isfinite, losses)) and not torch.equal(before, method.encoder.patch_embed.proj.weight), cell
     return method, run
 
 
 @pytest.mark.parametrize(
-    "cell", [c for c in MADE if c[0] == "random" or c[1:] in (("hog", "regression"), ("features", "contrastive"), ("frequency", "regression"))], ids=" ".join
+    "cell",
+    [
+        c
+        for c in MADE
+        if c[0] == "random" or c[1:] in (("hog", "regression"), ("features", "contrastive"), ("frequency", "regression"))
+    ],
+    ids=" ".join,
 )
 def test_the_method_of_a_cell_trains(cell):
     method, run = a_step(cell, scenes("train", 16, image_size=16))
     masking, target, objective = cell
     assert type(method.masking) is type(assembly.MASKS[masking]())
-    assert method.target.predicts in {"pixels": ("pixels",), "tokens": ("tokens",), "hog": ("hog",), "frequency": ("spectrum",)}.get(
-        target, ("features", "prototypes", "clusters")
-    )
+    assert method.target.predicts in {
+        "pixels": ("pixels",),
+        "tokens": ("tokens",),
+        "hog": ("hog",),
+        "frequency": ("spectrum",),
+    }.get(target, ("features", "prototypes", "clusters"))
     assert ("uniformity" in run.history[0]) == (objective == "uniformity")
     assert ("difficulty" in run.history[0]) == (masking == "learned" or objective == "ranking")
+
+
+def test_each_word_stands_for_the_part_of_its_name():
+    masks = {
+        "random": "Random", "block": "Block", "noise": "Colour", "attention": "Attention", "learned": "Hardest", "semantic": "Semantic",
+        "frequency": "Frequency",
+    }  # fmt: skip
+    assert {word: type(make()).__name__ for word, make in assembly.MASKS.items()} == {
+        word: f"{name}Masking" for word, name in masks.items()
+    }
+    losses = {
+        ("pixels", "regression"): "l2", ("features", "regression"): "cosine", ("frequency", "regression"): "SpectrumDistance",
+        ("tokens", "classification"): "cross_entropy", ("clusters", "classification"): "cross_entropy", ("hog", "contrastive"): "patch_nce",
+        ("latents", "distillation"): "cross_entropy",
+    }  # fmt: skip
+    for (target, objective), name in losses.items():
+        (term,) = gaps.build("random", target, objective, image_size=16).terms
+        assert loss_name(term.loss) == name
+    for objective, names in {
+        "adversarial": ["l2", "Adversary"],
+        "uniformity": ["l2", "uniformity"],
+        "ranking": ["l2", "ranking"],
+    }.items():
+        assert [loss_name(term.loss) for term in gaps.build("random", "pixels", objective, image_size=16).terms] == names
 
 
 @pytest.mark.slow
