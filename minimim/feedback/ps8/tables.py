@@ -3,6 +3,8 @@
 What follows tells which table has which flaw. Decide first.
 """
 
+from functools import cache
+
 from minimim.errors import UserError
 from minimim.survey import results
 
@@ -59,12 +61,18 @@ def load(number: int = 0) -> dict[str, list[dict]]:
     Raises UserError for another number."""
     if number not in SETS:
         raise UserError(f"there are tables of the numbers {', '.join(map(str, SETS))}, not of {number}")
+    return {letter: [dict(one) for one in rows] for letter, rows in found(number).items()}
+
+
+@cache
+def found(number: int) -> dict[str, list[dict]]:
+    """The tables of a number, looked up once."""
     return {letter: [row(key, more) for key, more in rows] for letter, rows in SETS[number].items()}
 
 
 def row(key: str, more: dict) -> dict:
     """A row as a table shows it. Raises UserError where not exactly one result is meant."""
-    found = results(key=key, **({"run_by": "", "verified": "yes"} | FINE | more))
-    if len(found) != 1:
-        raise UserError(f"{len(found)} results of {key} have {more}: one was expected")
-    return {"name": key} | {field: getattr(found[0], field) for field in SHOWN}
+    there = results(key=key, **({"run_by": "", "verified": "yes"} | FINE | more))
+    if len(there) != 1:
+        raise UserError(f"{len(there)} results of {key} have {more}: one was expected")
+    return {"name": key} | {field: getattr(there[0], field) for field in SHOWN}
