@@ -1,6 +1,8 @@
 """The images of benchmarks/methods.py, and what it measures of a trained encoder on them: probes at every place, random weights beside
 them, and operations."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -22,11 +24,17 @@ class Images:
 
     def __init__(self, name: str, smoke: bool):
         count, labelled, judged, tested = (320, 300, 64, 64) if smoke else (IMAGES, LABELLED, JUDGED, None)
-        whole = data.load(name, count=count + judged) if name == "scenes" else data.load(name)
-        test = data.load(name, "test", **({"count": tested or 4000} if name == "scenes" else {}))
+        whole = in_colour(data.load(name, count=count + judged) if name == "scenes" else data.load(name))
+        test = in_colour(data.load(name, "test", **({"count": tested or 4000} if name == "scenes" else {})))
+        whole = whole.take(slice(0, count + judged)) if smoke else whole
         self.name, self.test = name, test.take(slice(0, tested)) if tested else test
         self.seen, self.judge = whole.take(slice(0, len(whole) - judged)), whole.take(slice(len(whole) - judged, len(whole)))
         self.labelled = self.seen.take(slice(0, labelled))
+
+
+def in_colour(images: data.Images) -> data.Images:
+    """Grey images as three equal channels: the bundled teacher has three, and so all methods get the same images."""
+    return replace(images, images=images.images.expand(-1, 3, -1, -1).contiguous()) if images.images.shape[1] == 1 else images
 
 
 def linear(encoder, fit, test):

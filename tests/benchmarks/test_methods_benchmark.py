@@ -96,3 +96,17 @@ def test_data_sets_have_tables_of_their_own(bench):
     told = table([row | {"data": "fashion", "linear": "0.8", "steps": "300"}, row]).split("**fashion**")
     assert ["0.800" in part for part in told] == [False, True] and ["0.400" in part for part in told] == [True, False]
     assert ["missing" in part for part in told] == [True, False]  # methods that were not run on other data are no lines there
+
+
+def test_a_method_is_shown_by_its_runs_in_bf16_where_there_are_some(bench):
+    from methods_table import table
+
+    row = dict.fromkeys(bench.COLUMNS, "") | {"data": "scenes", "method": "mae", "seed": "0", "stage": "whole", "linear": "0.4", "steps": "600", "chosen_by": "0.9"}
+    told = table([row | {"precision": "fp32"}, row | {"precision": "bf16", "linear": "0.3", "chosen_by": "0.2"}])
+    assert "0.300" in told and "0.400" not in told and "0.400" in table([row])
+
+
+def test_grey_images_are_trained_on_as_well(bench, monkeypatch, tmp_path):
+    rows = go(bench, monkeypatch, tmp_path, "--data", "fashion", "--methods", "eva")  # its teacher reads three channels
+    assert {row["data"] for row in rows} == {"fashion"} and [row["stage"] for row in rows if row["method"] == "eva"][:4] == ["try", "try", "try", "whole"]
+    assert {row["method"] for row in rows if row["stage"] == "floor"} == {"raw pixels", "random init", "eva's teacher"}
