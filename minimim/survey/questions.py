@@ -193,7 +193,8 @@ def same_conditions(
 
     path: the CSV that benchmarks/methods.py writes; it is part of the repository, not of the package. Without it `note` says so, and the
     rest is empty. ours: a column of accuracies, linear, best_linear or knn. theirs: a protocol. query: as of `comparable`; by default any
-    epochs, others' re-runs too, and ViT-B/16. The whole runs of the least steps count, and the mean of a method's seeds.
+    epochs, others' re-runs too, and ViT-B/16. The whole runs on scenes of the least steps count, those in bf16 where a method has some, and
+    the mean of its seeds.
     """
     if ours not in ("linear", "best_linear", "knn"):
         raise unknown("column of the table of methods", ours, ["linear", "best_linear", "knn"])
@@ -203,7 +204,9 @@ def same_conditions(
         return Conditions(ours, theirs, (), agreement([], []), (), note)
     with path.open(encoding="utf-8", newline="") as file:
         table = [
-            row for row in csv.DictReader(file) if row.get("stage") == "whole" and not row.get("variant") and row.get(ours)
+            row
+            for row in csv.DictReader(file)
+            if row.get("stage") == "whole" and row["data"] == "scenes" and not row.get("variant") and row.get(ours)
         ]
     if not table:
         raise UserError(
@@ -211,6 +214,8 @@ def same_conditions(
         )
     steps = min(int(row["steps"]) for row in table)
     table = [row for row in table if int(row["steps"]) == steps]
+    quick = {row["method"] for row in table if row.get("precision") == "bf16"}
+    table = [row for row in table if row.get("precision") == "bf16" or row["method"] not in quick]
     known = {one.key: one for one in comparable(protocol=theirs, **{"epochs": None, "rerun": True, **query})}
     found = []
     for entry in papers():

@@ -267,6 +267,15 @@ def test_our_runs_stand_beside_the_papers(tmp_path):
     assert same_conditions(path, ours="knn", theirs="knn").agreement.verdict == OPEN
 
 
+def test_our_runs_on_other_data_or_beside_ones_in_bf16_do_not_count(tmp_path):
+    head = "data,method,seed,stage,steps,linear,knn,precision,variant\n"
+    mae = ["scenes,mae,0,whole,600,0.40,,fp32,", "scenes,mae,0,whole,600,0.30,,bf16,", "fashion,mae,0,whole,300,0.90,,bf16,"]
+    path = tmp_path / "methods.csv"
+    path.write_text(head + "\n".join(mae) + "\n")
+    ((method, mine, _),) = same_conditions(path).pairs
+    assert method == "mae" and round(mine, 1) == 30.0 and any("600 steps" in line for line in same_conditions(path).differs)
+
+
 def test_without_our_table_one_sentence_says_so(tmp_path):
     found = same_conditions(tmp_path / "methods.csv")
     assert found.pairs == () and found.agreement.verdict == OPEN
