@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 
 from minimim.methods import RECIPES, SECTIONS, names
+from minimim.stored import in_one_precision
 
 FLOORS = ("raw pixels", "random init", "eva's teacher")
 HOW = (
@@ -53,8 +54,7 @@ def usual(rows: list[dict]) -> list[dict]:
 def by_data(rows: list[dict]) -> dict[str, list[dict]]:
     """{data set: its lines}, scenes first: numbers of two data sets are never beside each other. A method that was run in bf16 is shown by
     these runs alone."""
-    quick = {(row["data"], row["method"]) for row in rows if row["precision"] == "bf16" and row["stage"] == "whole"}
-    rows = [row for row in rows if row["precision"] == "bf16" or (row["data"], row["method"]) not in quick]
+    rows = in_one_precision(rows)
     found = sorted({row["data"] for row in rows}, key=lambda name: (name != "scenes", name))
     return {name: [row for row in rows if row["data"] == name] for name in found}
 

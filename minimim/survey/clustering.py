@@ -86,23 +86,14 @@ class Clustering:
         n = len(self.papers)
         if not 1 <= k <= n:
             raise UserError(f"{n} papers can be cut into 1 to {n} clusters, not {k}")
-        clusters = {i: [i] for i in range(n)}
-        for step, (a, b) in enumerate(self.merges[: n - k, :2].astype(int)):
-            clusters[n + step] = clusters.pop(a) + clusters.pop(b)
-        place = {leaf: i for i, leaf in enumerate(self.leaves)}
-        labels = np.empty(n, dtype=int)
-        for number, members in enumerate(sorted(clusters.values(), key=lambda members: min(place[i] for i in members))):
-            labels[members] = number
-        return labels
+        labels = needed("scipy.cluster.hierarchy").cut_tree(self.merges, k).ravel()
+        number = {label: i for i, label in enumerate(dict.fromkeys(labels[self.leaves]))}
+        return np.array([number[label] for label in labels])
 
     @cached_property
     def leaves(self) -> list[int]:
         """The papers, by their numbers, from left to right in the dendrogram."""
-        n = len(self.papers)
-        below = {i: [i] for i in range(n)}
-        for step, (a, b) in enumerate(self.merges[:, :2].astype(int)):
-            below[n + step] = below.pop(a) + below.pop(b)
-        return below[2 * n - 2]
+        return needed("scipy.cluster.hierarchy").leaves_list(self.merges).tolist()
 
     def members(self, k: int | None = None) -> list[list[Paper]]:
         """The papers of each cluster, from left to right in the dendrogram. k: clusters, if not the setting's."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from minimim.errors import unknown
-from minimim.survey.catalogue import read, table
+from minimim.survey.tables import read, table
 
 
 @dataclass(frozen=True)

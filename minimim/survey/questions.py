@@ -1,7 +1,6 @@
 """What the results across papers answer: what moves an accuracy, whether protocols rank methods alike, what is true of the survey's claim
 that MIM is effective compared with contrastive methods, and how our own runs under one set of conditions rank the same methods."""
 
-import csv
 import itertools
 import math
 import statistics
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from minimim.errors import UserError, unknown
+from minimim.stored import Stored, over_seeds
 from minimim.survey.catalogue import paper, papers
 from minimim.survey.ranks import LEAST, OPEN, Agreement, Difference, agreement, difference
 from minimim.survey.results import Result, comparable, pairs, results
@@ -202,30 +202,27 @@ def same_conditions(
     if not path.is_file():
         note = f"{path} is not there: run this in the repository, or make the table with `python benchmarks/methods.py`"
         return Conditions(ours, theirs, (), agreement([], []), (), note)
-    with path.open(encoding="utf-8", newline="") as file:
-        table = [
-            row
-            for row in csv.DictReader(file)
-            if row.get("stage") == "whole" and row["data"] == "scenes" and not row.get("variant") and row.get(ours)
-        ]
-    if not table:
+    stored, known = (
+        Stored(path),
+        {one.key: one for one in comparable(protocol=theirs, **{"epochs": None, "rerun": True, **query})},
+    )
+    runs = {(entry.key, recipe): stored.runs(recipe) for entry in papers() for recipe in entry.recipes}
+    steps = min((length for each in runs.values() for length in each), default=None)
+    table = {name: [row for row in each.get(steps, ()) if row.get(ours)] for name, each in runs.items()}
+    if not any(table.values()):
         raise UserError(
             f"{path} has no whole runs with a column {ours}: it is the CSV that `python benchmarks/methods.py` writes"
         )
-    steps = min(int(row["steps"]) for row in table)
-    table = [row for row in table if int(row["steps"]) == steps]
-    quick = {row["method"] for row in table if row.get("precision") == "bf16"}
-    table = [row for row in table if row.get("precision") == "bf16" or row["method"] not in quick]
-    known = {one.key: one for one in comparable(protocol=theirs, **{"epochs": None, "rerun": True, **query})}
-    found = []
-    for entry in papers():
-        for recipe in entry.recipes:
-            measured = [float(row[ours]) for row in table if row["method"] == recipe]
-            if measured and entry.key in known:
-                found.append((recipe, 100 * statistics.mean(measured), known[entry.key]))
+    found = [
+        (recipe, 100 * over_seeds(some, ours)[0], known[key])
+        for (key, recipe), some in table.items()
+        if some and key in known
+    ]
     found.sort(key=lambda row: -row[1])
     ranked = agreement([mine for _, mine, _ in found], [one.accuracy for _, _, one in found])
-    return Conditions(ours, theirs, tuple(found), ranked, differing(found, steps, table))
+    return Conditions(
+        ours, theirs, tuple(found), ranked, differing(found, steps, [row for some in table.values() for row in some])
+    )
 
 
 def differing(found: list, steps: int, table: list[dict]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from functools import cache
 
 from minimim.errors import UserError, unknown
-from minimim.survey.catalogue import paper, read, table
+from minimim.survey.catalogue import paper
+from minimim.survey.tables import read, table
 
 PROTOCOLS = {  # how an encoder was judged
     "fine-tuned": "all weights trained further with labels",

@@ -4,6 +4,7 @@ import csv
 import sys
 
 import pytest
+import torch
 from helpers import TOP
 
 from minimim.methods import names
@@ -106,7 +107,8 @@ def test_a_method_is_shown_by_its_runs_in_bf16_where_there_are_some(bench):
     assert "0.300" in told and "0.400" not in told and "0.400" in table([row])
 
 
-def test_grey_images_are_trained_on_as_well(bench, monkeypatch, tmp_path):
-    rows = go(bench, monkeypatch, tmp_path, "--data", "fashion", "--methods", "eva")  # its teacher reads three channels
-    assert {row["data"] for row in rows} == {"fashion"} and [row["stage"] for row in rows if row["method"] == "eva"][:4] == ["try", "try", "try", "whole"]
-    assert {row["method"] for row in rows if row["stage"] == "floor"} == {"raw pixels", "random init", "eva's teacher"}
+def test_grey_images_come_with_the_three_channels_that_methods_and_the_bundled_teacher_read(bench):
+    images = bench.Images("fashion", True)
+    for part in (images.seen, images.labelled, images.judge, images.test):
+        assert part.images.shape[1] == 3 and (part.images == part.images[:, :1]).all()
+    assert bench.taught(images, torch.device("cpu")).features(images.test.images).shape[0] == len(images.test)

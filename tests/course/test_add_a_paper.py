@@ -8,8 +8,9 @@ from helpers import TOP
 
 from minimim import survey
 from minimim.errors import UserError
-from minimim.survey.catalogue import Paper, read, table
+from minimim.survey.catalogue import Paper
 from minimim.survey.checks import complaints
+from minimim.survey.tables import read, table
 
 PAGE = (TOP / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -244,10 +244,10 @@ def test_agreement_and_the_odd_row_are_those_of_the_solution():
 
 
 def test_a_dendrogram_shows_every_paper_once_in_the_order_of_the_tree():
-    from minimim.show.drawings.ps8 import dendrogram
+    from minimim.show.drawings.ps8 import small_tree
 
     merges = torch.tensor([[0, 2, 1.0, 2], [1, 3, 1.5, 2], [5, 6, 7.42, 4], [4, 7, 21.35, 5]])
-    drawing = dendrogram(merges, list("abcde"), 3.0, alt="A tree of five papers, cut at 3.")
+    drawing = small_tree(merges, list("abcde"), 3.0, alt="A tree of five papers, cut at 3.")
     check(drawing)
     assert [word.get_text() for word in drawing.words][:5] == list("eacbd")  # papers 4, 0, 2, 1, 3
     assert "cut at 3" in [word.get_text() for word in drawing.words]

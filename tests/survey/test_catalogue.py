@@ -8,8 +8,9 @@ from minimim import survey
 from minimim.errors import UserError
 from minimim.methods import RECIPES
 from minimim.survey import catalogue
-from minimim.survey.catalogue import ASKED, Paper, read, table, typed
+from minimim.survey.catalogue import ASKED, Paper
 from minimim.survey.checks import complaints
+from minimim.survey.tables import read, table, typed
 from minimim.survey.taxonomy import BRANCHES
 
 PAPERS = survey.papers()
@@ -108,7 +109,9 @@ def test_queries_by_facet_and_by_field():
     assert keys(first_author="He", year=2022) == ["MAE"] and keys(arxiv_id="2111.06377") == ["MAE"]
     assert set(keys(masking=("block", "tube"))) == set(keys(masking="block")) | set(keys(masking="tube"))
     assert {one.year for one in survey.papers(year=range(2021, 2023))} == {2021, 2022}
-    assert all("scalable" in one.title.lower() for one in survey.papers(title="Scalable")) and "MAE" in keys(title="Scalable")
+    assert all("scalable" in one.title.lower() for one in survey.papers(title="Scalable")) and "MAE" in keys(
+        title="Scalable"
+    )
     assert "SimMIM" in keys(title="a simple framework")  # capitals do not matter
     assert keys(recipe="beit") == ["BEiT"] and len(survey.papers()) == len(PAPERS)
 
@@ -158,7 +161,10 @@ def test_pandas_would_get_a_column_for_each_field():
     with pytest.raises(AttributeError):
         PAPERS[0].year = 2000
     assert all(isinstance(one.masking_facets, tuple) and isinstance(one.year, int) for one in PAPERS)
-    assert {type(one.finetuned) for one in PAPERS} == {float, type(None)} and {type(one.epochs) for one in PAPERS} == {int, type(None)}
+    assert {type(one.finetuned) for one in PAPERS} == {float, type(None)} and {type(one.epochs) for one in PAPERS} == {
+        int,
+        type(None),
+    }
 
 
 def test_a_row_that_cannot_be_read_says_why():

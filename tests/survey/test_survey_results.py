@@ -269,7 +269,7 @@ def test_our_runs_stand_beside_the_papers(tmp_path):
 
 def test_our_runs_on_other_data_or_beside_ones_in_bf16_do_not_count(tmp_path):
     head = "data,method,seed,stage,steps,linear,knn,precision,variant\n"
-    mae = ["scenes,mae,0,whole,600,0.40,,fp32,", "scenes,mae,0,whole,600,0.30,,bf16,", "fashion,mae,0,whole,300,0.90,,bf16,"]
+    mae = ["scenes,mae,0,whole,600,0.30,,bf16,", "scenes,mae,0,whole,600,0.40,,fp32,", "fashion,mae,0,whole,300,0.90,,bf16,"]
     path = tmp_path / "methods.csv"
     path.write_text(head + "\n".join(mae) + "\n")
     ((method, mine, _),) = same_conditions(path).pairs

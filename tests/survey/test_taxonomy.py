@@ -52,7 +52,9 @@ def test_branches_are_grouped_by_their_number_of_contributions():
 
 def test_text_and_list_disagree_about_few_papers_and_both_are_kept():
     sections = {name: section for section, name in BRANCHES}
-    apart = {one.key for one in survey.papers(in_survey=True) if one.branch and one.section not in ("", sections[one.branch])}
+    apart = {
+        one.key for one in survey.papers(in_survey=True) if one.branch and one.section not in ("", sections[one.branch])
+    }
     assert apart == {"M3PT", "MGD", "MFC", "MaskFeat"}
 
 

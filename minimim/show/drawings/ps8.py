@@ -102,7 +102,7 @@ def branches(drawing: Drawing, merges, place: dict[int, float], across) -> None:
         node[n + step] = (height, (y + z) / 2)
 
 
-def dendrogram(merges, names: list[str], height: float | None = None, *, alt: str, room: float = 12.0) -> Drawing:
+def small_tree(merges, names: list[str], height: float | None = None, *, alt: str, room: float = 12.0) -> Drawing:
     """A tree with its papers below each other, heights to the right. merges: (n − 1, 4), as ps8.2 has it; height: where it is cut, as a
     dashed line. room: units for the names."""
     merges = [[float(x) for x in row] for row in merges]

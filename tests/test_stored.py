@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from minimim.show.method_runs import Stored, over_seeds
+from minimim.stored import Stored, over_seeds
 
 HEAD = ["data", "method", "seed", "stage", "steps", "linear", "linear_se", "precision", "variant", "chosen_by"]
 LINES = [
