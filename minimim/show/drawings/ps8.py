@@ -171,7 +171,7 @@ def where_they_meet() -> Drawing:
 def chance_and_kappa() -> Drawing:
     """ps8.4: the answers of the example, which of them count, and the three numbers."""
     one, other = ("yes", "yes", "no", "no", "?"), ("yes", "no", "no", "no", "yes")
-    alt = "The answers of two readers to one question about five papers. One says yes, yes, no, no and nothing, other says yes, no, no, no, yes. Four papers count. agreed is 3 of 4, 0.75. always is 0.75, because other says no to three of four. chance is 0.5 · 0.25 + 0.5 · 0.75 = 0.5, so kappa is 0.5."
+    alt = "The answers of two readers to one question about five papers. One says yes, yes, no, no and nothing, other says yes, no, no, no, yes. Four papers count. agreed is 3 of 4, 0.75. always is 0.75, because other says no to three of four. chance is 0.5 · 0.25 + 0.5 · 0.75 = 0.5, so kappa is 0.5. Always answering no would agree with other as often."
     drawing = Drawing(25, 7.0, alt)
     for n, (name, answers) in enumerate((("one", one), ("other", other))):
         drawing.text(1.6, 2.3 + 1.6 * n, name, bold=True)
@@ -187,7 +187,7 @@ def chance_and_kappa() -> Drawing:
     for n, (name, sums, kind) in enumerate((("agreed", "3 / 4 = 0.75", "plain"), ("always", "other says no to 3 of 4: 0.75", "plain"), ("chance", "½ · ¼ + ½ · ¾ = 0.5", "plain"), ("kappa", "(0.75 − 0.5) / (1 − 0.5) = 0.5", "target"))):
         drawing.box(13.4, 0.7 + 1.4 * n, 2.6, 1.1, kind, name, bold=True)
         drawing.text(16.4, 1.25 + 1.4 * n, sums, at="left")
-    drawing.text(18.9, 6.4, "agreed is high only because no is frequent", size=9, color=GREY)
+    drawing.text(18.9, 6.4, "always answering no would agree with other as often", size=9, color=GREY)
     return drawing
 
 
