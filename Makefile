@@ -47,10 +47,13 @@ grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.cs
 .venv/test: $(SET_UP) | .venv/lab
 	$(PIP) -c requirements-test.lock -e ".[lab,test]"
 	@touch $@
+.venv/browser .venv/book: $(SET_UP) | .venv/test
+	$(PIP) -c requirements-test.lock -e ".[lab,test,$(@F)]"
+	@touch $@
 
 lock: .venv/test  ## work out the two lock files anew, for Linux, macOS and Windows at once
 	$(PIP) uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml --extra lab --extra test -o requirements-test.lock
+		pyproject.toml --all-extras -o requirements-test.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 		pyproject.toml --extra lab -c requirements-test.lock -o requirements.lock
