@@ -120,6 +120,8 @@ def check_kind(name: str, value, kind, default) -> None:
     """Raise UserError for a value that does not have an option's type: a wrong number of numbers, not a whole number, an unknown choice."""
     allowed = alternatives(kind)
     if value is None:
+        if type(None) not in allowed:
+            raise UserError(f"{name} must have a value: leave it out to get the recipe's own, {words(default)}")
         return  # the recipe chooses
     pairs = [one for one in allowed if typing.get_origin(one) is tuple]
     choices = next((typing.get_args(one) for one in allowed if typing.get_origin(one) is typing.Literal), None)

@@ -112,6 +112,7 @@ def test_patches_must_divide_the_image(name):
         ("hpm", "patch_size", -4, "patch_size must be a whole number of 1 or more, not -4"),
         ("hpm", "image_size", (32, 32, 32), "image_size is 2 numbers"),
         ("ibot", "mask_ratio", ("a", "b"), "mask_ratio is 2 numbers"),
+        ("mae", "mask_ratio", None, "mask_ratio must have a value: leave it out to get the recipe's own, 0.75"),
         ("hpm", "image_size", 0, "image_size must be a whole number of 1 or more, not 0"),
     ],
 )
