@@ -16,7 +16,7 @@ UNETS = {"micro": 64, "tiny": 128}  # width of the U-Net at the last map; 768, a
 
 @recipe(section="3.6", paper="2301.03580")
 def spark(image_size, patch_size, size, *, channels: int = 3, encoder: Literal["convnext", "resnet"] = "convnext", mask_ratio: float = 0.6,
-          decoder_dim: int | None = None, drop_path: float = 0.0, crop_scale: tuple[float, float] = (0.67, 1.0)) -> Method:  # fmt: skip
+          decoder_dim: int | None = None, drop_path: float = 0.0, crop_scale: tuple[float, float] | None = (0.67, 1.0)) -> Method:  # fmt: skip
     """SparK (Tian et al., arXiv 2301.03580): a convolutional encoder that computes visible cells only, on every map, and a U-Net that
     fills the hidden cells of each map and predicts normalised pixels.
 

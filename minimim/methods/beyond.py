@@ -24,7 +24,7 @@ def sized(size, paper, **smaller):
 @recipe(section="beyond", paper="2401.14391")
 def crossmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, asked: float = 0.25, mix: bool = True,
              decoder_dim: int | None = None, decoder_depth: int | None = None, decoder_heads: int | None = None,
-             crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
+             crop_scale: tuple[float, float] | None = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
     """CrossMAE (Fu et al., arXiv 2401.14391): an MAE whose mask tokens attend to the visible patches but not to each other, so that
     only some of the hidden patches have to be predicted.
 
@@ -50,7 +50,7 @@ def crossmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
 def ijepa(image_size, patch_size, size, *, channels: int = 3, targets: int = 4, target_scale: tuple[float, float] = (0.15, 0.2),
           target_aspect: tuple[float, float] = (0.75, 1.5), context_scale: tuple[float, float] = (0.85, 1.0),
           decoder_dim: int | None = None, decoder_depth: int | None = None, momentum: tuple[float, float] = (0.996, 1.0),
-          crop_scale: tuple[float, float] = (0.3, 1.0)) -> Method:  # fmt: skip
+          crop_scale: tuple[float, float] | None = (0.3, 1.0)) -> Method:  # fmt: skip
     """I-JEPA (Assran et al., arXiv 2301.08243): from one large block, predict the latents of several smaller blocks, each separately;
     the teacher, a moving average of the encoder, sees the whole image. There is one view, without mirroring or changes of colour.
 
@@ -77,7 +77,7 @@ def ijepa(image_size, patch_size, size, *, channels: int = 3, targets: int = 4, 
 
 @recipe(section="beyond", paper="2502.08769")
 def capi(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.65, asked: float = 0.05, clusters: int | None = None,
-         decoder_depth: int | None = None, momentum: tuple[float, float] = (0.999, 1.0), crop_scale: tuple[float, float] = (0.6, 1.0),
+         decoder_depth: int | None = None, momentum: tuple[float, float] = (0.999, 1.0), crop_scale: tuple[float, float] | None = (0.6, 1.0),
          drop_path: float = 0.0) -> Method:  # fmt: skip
     """CAPI (Darcet et al., arXiv 2502.08769): from one visible block, predict the clusters to which the teacher's patches around it
     belong; the clusters are learnt during training, and balanced at each place over the images of the batch.

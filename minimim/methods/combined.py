@@ -17,7 +17,7 @@ from minimim.targets.vq import VQTokens
 
 @recipe(section="3.7", paper="2106.08254")
 def beit(image_size, patch_size, size, *, channels: int = 3, tokenizer: Literal["kmeans", "vq"] = "kmeans",
-         codebook: int | None = None, mask_ratio: float = 0.38, crop_scale: tuple[float, float] = (0.08, 1.0), jitter: float = 0.4,
+         codebook: int | None = None, mask_ratio: float = 0.38, crop_scale: tuple[float, float] | None = (0.08, 1.0), jitter: float = 0.4,
          drop_path: float = 0.0) -> Method:  # fmt: skip
     """BEiT (Bao et al., arXiv 2106.08254): predict the token of each hidden patch of a block-masked image.
 
@@ -44,7 +44,7 @@ def beit(image_size, patch_size, size, *, channels: int = 3, tokenizer: Literal[
 
 @recipe(section="3.7", paper="2111.07832")
 def ibot(image_size, patch_size, size, *, channels: int = 3, mask_ratio: tuple[float, float] = (0.1, 0.5),
-         prototypes: int | None = None, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.3, 1.0),
+         prototypes: int | None = None, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] | None = (0.3, 1.0),
          jitter: float = 0.4, drop_path: float = 0.0) -> Method:  # fmt: skip
     """iBOT (Zhou et al., arXiv 2111.07832): of two views, predict the teacher's prototype assignment of each hidden patch in the same
     view, and that of CLS in the other view; the assignments are centred and sharpened.

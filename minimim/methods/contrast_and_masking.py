@@ -18,7 +18,7 @@ from minimim.targets import HeadAnswers
 
 @recipe(section="3.11", paper="2205.09616")
 def conmim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, unit: int | None = None,
-           temperature: float = 0.1, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.08, 1.0),
+           temperature: float = 0.1, momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] | None = (0.08, 1.0),
            flip: bool = True, drop_path: float = 0.0) -> Method:  # fmt: skip
     """ConMIM (Yi et al., arXiv 2205.09616): identify each hidden patch of an image among all patches of the same image, as the teacher, a
     moving average of the encoder, encodes them from the whole image in other colours.

@@ -28,7 +28,7 @@ TEXT = {  # width of the shared space, and width, depth and heads of the text en
 
 @recipe(section="3.2", paper="2211.07636")
 def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-scenes", mask_ratio: float = 0.41,
-        crop_scale: tuple[float, float] = (0.2, 1.0), drop_path: float = 0.0) -> Method:  # fmt: skip
+        crop_scale: tuple[float, float] | None = (0.2, 1.0), drop_path: float = 0.0) -> Method:  # fmt: skip
     """EVA-01 (Fang et al., arXiv 2211.07636): predict the features of a frozen teacher, which sees the whole image, at the hidden patches
     by a linear map; the loss is −cosine.
 
@@ -54,7 +54,7 @@ def eva(image_size, patch_size, size, *, channels: int = 3, teacher: str = "mae-
 
 
 @recipe(section="beyond", paper="2103.00020")
-def clip(image_size, patch_size, size, *, channels: int = 3, crop_scale: tuple[float, float] = (0.9, 1.0),
+def clip(image_size, patch_size, size, *, channels: int = 3, crop_scale: tuple[float, float] | None = (0.9, 1.0),
          flip: bool = False) -> Method:  # fmt: skip
     """CLIP (Radford et al., arXiv 2103.00020), small: identify the caption of an image among those of the batch, and the image of a
     caption. It is included as a teacher for `eva`.

@@ -13,7 +13,7 @@ from minimim.targets.spectrum import Spectrum
 
 @recipe(section="3.1", paper="2206.07706")
 def mfm(image_size, patch_size, size, *, channels: int = 3, radius: float = 16.0, low_chance: float = 0.5,
-        crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+        crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """Masked Frequency Modeling (Xie et al., arXiv 2206.07706): low or high frequencies are removed from the whole image, and a linear map
     on its tokens predicts the clean image; the loss compares spectra at the removed frequencies.
 

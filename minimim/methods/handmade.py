@@ -13,7 +13,7 @@ from minimim.targets.handmade import HOG
 
 @recipe(section="3.14", paper="2112.09133")
 def maskfeat(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.4, bins: int = 9, cells: int | None = None,
-             crop_scale: tuple[float, float] = (0.5, 1.0)) -> Method:  # fmt: skip
+             crop_scale: tuple[float, float] | None = (0.5, 1.0)) -> Method:  # fmt: skip
     """MaskFeat (Wei et al., arXiv 2112.09133): predict histograms of oriented gradients of the hidden patches, from a block-masked
     image. No teacher and no tokenizer: the target describes edges, independent of brightness and contrast.
 

@@ -18,7 +18,7 @@ from minimim.targets import HiddenLatents
 @recipe(section="3.16", paper="2407.15837")
 def latent_mim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.895, temperature: float = 0.2,
                similarity: float = 0.1, decoder_dim: int | None = None, decoder_depth: int = 3, decoder_heads: int | None = None,
-               momentum: tuple[float, float] = (0.99, 1.0), crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+               momentum: tuple[float, float] = (0.99, 1.0), crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """Latent MIM (Wei et al., arXiv 2407.15837): from a tenth of the patches, predict the latents of the hidden ones, which a teacher
     computes from the hidden patches alone; a contrastive loss identifies each place among the hidden places of its image.
 

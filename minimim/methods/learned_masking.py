@@ -16,7 +16,7 @@ from minimim.methods.registry import recipe
 @recipe(section="3.1", paper="2201.13100")
 def adios(image_size, patch_size, size, *, channels: int = 3, masks: int = 4, alpha: float = 0.391, masker_lr: float = 1.0,
           masker_width: int | None = None, batch_norm: bool = True, temperature: float = 0.2,
-          crop_scale: tuple[float, float] = (0.08, 1.0)) -> Method:  # fmt: skip
+          crop_scale: tuple[float, float] | None = (0.08, 1.0)) -> Method:  # fmt: skip
     """ADIOS (Shi et al., arXiv 2201.13100): SimCLR between a whole view and masked views of an image; the encoder minimises the loss, and
     a U-Net, which produces several soft masks that sum to one at each pixel, maximises it.
 

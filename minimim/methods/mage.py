@@ -25,7 +25,7 @@ from minimim.targets.vq import VQTokens
 @recipe(section="3.12", paper="2211.09117")
 def mage(image_size, patch_size, size, *, channels: int = 3, codebook: int | None = None, mask_ratio: float = 0.55,
          mask_spread: float = 0.25, dropped: float = 0.5, smoothing: float = 0.1, decoder_depth: int | None = None,
-         decoder_heads: int | None = None, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+         decoder_heads: int | None = None, crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """MAGE (Li et al., arXiv 2211.09117): predict the hidden tokens of an image from the visible ones, with a mask ratio that varies from
     batch to batch up to 1, so that `sample` can generate images.
 

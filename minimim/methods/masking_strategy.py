@@ -20,7 +20,7 @@ from minimim.targets import Pixels
 @recipe(section="3.1", paper="2111.06377")
 def mae(image_size, patch_size, size, *, channels: int = 3, cls: bool = True, mask_ratio: float = 0.75,
         decoder_dim: int | None = None, decoder_depth: int | None = None, decoder_heads: int | None = None,
-        normalize_target: bool = True, crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
+        normalize_target: bool = True, crop_scale: tuple[float, float] | None = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
     """Masked Autoencoder (He et al., arXiv 2111.06377): a large encoder on the visible quarter of the patches, a small decoder on all.
 
     cls: whether the encoder has a CLS token. decoder_dim, decoder_depth, decoder_heads: by default they depend on the size of the
@@ -42,7 +42,7 @@ def mae(image_size, patch_size, size, *, channels: int = 3, cls: bool = True, ma
 
 @recipe(section="3.1", paper="2111.09886")
 def simmim(image_size, patch_size, size, *, channels: int = 3, encoder: Literal["vit", "swin"] = "vit", mask_ratio: float = 0.6,
-           unit: int | None = None, crop_scale: tuple[float, float] = (0.67, 1.0)) -> Method:  # fmt: skip
+           unit: int | None = None, crop_scale: tuple[float, float] | None = (0.67, 1.0)) -> Method:  # fmt: skip
     """SimMIM (Xie et al., arXiv 2111.09886): the encoder reads mask tokens at hidden patches, and a linear map predicts raw pixels with an
     L1 loss.
 
@@ -73,7 +73,7 @@ def default_unit(grid: tuple[int, int]) -> int:
 
 @recipe(section="3.1", paper="2304.05919")
 def hpm(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, hardest: float = 0.5,
-        momentum: tuple[float, float] = (0.999, 1.0), crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+        momentum: tuple[float, float] = (0.999, 1.0), crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """Hard Patches Mining (Wang et al., arXiv 2304.05919): a second decoder predicts which patches have a high loss, and a teacher, a
     moving average of it and of the encoder, uses these predictions to choose the hidden patches, from easy to hard.
 
@@ -99,7 +99,7 @@ def hpm(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 
 @recipe(section="3.1", paper="2407.13036")
 def colormae(image_size, patch_size, size, *, channels: int = 3, colour: Literal["green", "red", "blue", "purple"] = "green",
              mask_ratio: float = 0.75, widths: tuple[float, float] = (1.0, 2.0), normalize_target: bool = True,
-             crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+             crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """ColorMAE (Hinojosa et al., arXiv 2407.13036): an MAE whose masks come from filtered noise; they do not depend on the image, add
     hardly any computation, and hide larger areas than random patches.
 
@@ -115,7 +115,7 @@ def colormae(image_size, patch_size, size, *, channels: int = 3, colour: Literal
 @recipe(section="3.1", paper="2203.12719")
 def attmask(image_size, patch_size, size, *, channels: int = 3, kind: Literal["high", "hint", "low"] = "high",
             mask_ratio: tuple[float, float] = (0.1, 0.5), prototypes: int | None = None,
-            momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] = (0.25, 1.0), jitter: float = 0.4,
+            momentum: tuple[float, float] = (0.996, 1.0), crop_scale: tuple[float, float] | None = (0.25, 1.0), jitter: float = 0.4,
             drop_path: float = 0.0) -> Method:  # fmt: skip
     """AttMask (Kakogeorgiou et al., arXiv 2203.12719): an iBOT that hides the patches to which the teacher's CLS token attends most.
 
@@ -133,7 +133,7 @@ def attmask(image_size, patch_size, size, *, channels: int = 3, kind: Literal["h
 @recipe(section="3.1", paper="2206.10207")
 def semmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75,
            parts: Literal["attention", "truth"] = "attention", momentum: tuple[float, float] = (0.999, 1.0),
-           normalize_target: bool = True, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+           normalize_target: bool = True, crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """SemMAE (Li et al., arXiv 2206.10207): an MAE that hides some patches of each semantic part of an image at first, and whole parts at
     the end of the run.
 

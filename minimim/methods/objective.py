@@ -19,7 +19,7 @@ from minimim.targets import HeadAnswers, Pixels, SeveralTargets
 @recipe(section="3.3", paper="2207.13532")
 def cmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.65, unit: int | None = None,
          contrast: float = 1.0, temperature: float = 0.07, momentum: tuple[float, float] = (0.996, 0.996),
-         crop_scale: tuple[float, float] = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
+         crop_scale: tuple[float, float] | None = (0.2, 1.0), flip: bool = True) -> Method:  # fmt: skip
     """CMAE (Huang et al., arXiv 2207.13532): an MAE with a contrastive loss, which identifies the image among all images of the batch by
     the teacher's features of a second view, shifted by a few pixels and in other colours; the teacher, a moving average of the encoder,
     sees that view whole.
@@ -53,7 +53,7 @@ def cmae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float =
 
 @recipe(section="3.15", paper="2210.08344")
 def umae(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, spread: float = 0.01,
-         crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+         crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """U-MAE (Zhang et al., arXiv 2210.08344): an MAE with an additional term that keeps the CLS tokens of different images apart.
 
     The term is the mean squared cosine of all pairs of images in the batch, each with itself included. It is at least max(1/B, 1/D), so

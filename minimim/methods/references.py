@@ -15,7 +15,7 @@ from minimim.methods.registry import recipe
 
 @recipe(section="beyond", paper="2002.05709")
 def simclr(image_size, patch_size, size, *, channels: int = 3, temperature: float = 0.1, jitter: float = 1.0, grey: float = 0.2,
-           blur: float = 0.5, crop_scale: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
+           blur: float = 0.5, crop_scale: tuple[float, float] | None = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
     """SimCLR (Chen et al., arXiv 2002.05709): nothing is hidden; two views of an image have to identify each other among all views of the
     batch.
 

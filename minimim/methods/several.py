@@ -25,7 +25,7 @@ from minimim.targets.modalities import Classes, Depth, Words
 
 @recipe(section="3.8", paper="2205.14540")
 def supmae(image_size, patch_size, size, *, channels: int = 3, classes: int = 10, mask_ratio: float = 0.75,
-           class_weight: float = 0.01, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+           class_weight: float = 0.01, crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """SupMAE (Liang et al., arXiv 2205.14540): an MAE with a decoder of one block, and a head that classifies the image from the mean of
     the visible patches.
 
@@ -47,7 +47,7 @@ def supmae(image_size, patch_size, size, *, channels: int = 3, classes: int = 10
 
 @recipe(section="3.8", paper="CVPR 2023")
 def maegan(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.75, fool_weight: float = 0.1,
-           judge_weight: float = 0.1, judge_rate: float = 1.0, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+           judge_weight: float = 0.1, judge_rate: float = 1.0, crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """MAE-GAN (Fei et al., "Masked Auto-Encoders Meet Generative Adversarial Networks and Beyond", CVPR 2023): an MAE predicts the hidden
     patches, and a discriminator, its own encoder with a linear map on top, decides for each patch of the whole image whether it was
     predicted or is real.
@@ -71,7 +71,7 @@ OUTPUTS = {"micro": (64, 1, 4), "tiny": (96, 2, 3)}  # dim, depth and heads of e
 
 @recipe(section="3.10", paper="2204.01678")
 def multimae(image_size, patch_size, size, *, channels: int = 3, modalities: Literal["scenes", "caption"] = "scenes", classes: int = 10,
-             mask_ratio: float | None = None, crop_scale: tuple[float, float] = (0.2, 1.0)) -> Method:  # fmt: skip
+             mask_ratio: float | None = None, crop_scale: tuple[float, float] | None = (0.2, 1.0)) -> Method:  # fmt: skip
     """MultiMAE (Bachmann et al., arXiv 2204.01678): image, depth and segmentation as one sequence, of which a sixth is visible, divided
     among them at random; each modality has a decoder of its own that attends to all visible tokens.
 

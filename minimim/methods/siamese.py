@@ -18,7 +18,7 @@ from minimim.targets import HeadAnswers
 @recipe(section="beyond", paper="2206.01204")
 def siameseim(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, spread: float = 0.02,
               decoder_depth: int | None = None, momentum: tuple[float, float] = (0.995, 1.0),
-              crop_scale: tuple[float, float] = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
+              crop_scale: tuple[float, float] | None = (0.08, 1.0), flip: bool = True) -> Method:  # fmt: skip
     """SiameseIM (Tao et al., arXiv 2206.01204): from the visible patches of one view, predict the teacher's features of every patch of
     another view, given only the position of its crop; the teacher is a moving average of the encoder, and the views differ in position,
     size, mirroring and colours.

@@ -23,7 +23,7 @@ TEMPERATURE = 0.1  # of MSN's assignments
 
 @recipe(section="3.2", paper="2202.03555")
 def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.6, layers: int | None = None,
-             beta: float = 2.0, momentum: tuple[float, float] = (0.999, 0.9998), crop_scale: tuple[float, float] = (0.2, 1.0),
+             beta: float = 2.0, momentum: tuple[float, float] = (0.999, 0.9998), crop_scale: tuple[float, float] | None = (0.2, 1.0),
              drop_path: float = 0.0) -> Method:  # fmt: skip
     """data2vec for images (Baevski et al., arXiv 2202.03555): from a block-masked image, predict the mean of the teacher's last layers;
     the teacher sees the whole image.
@@ -50,7 +50,7 @@ def data2vec(image_size, patch_size, size, *, channels: int = 3, mask_ratio: flo
 @recipe(section="3.2", paper="2204.07141")
 def msn(image_size, patch_size, size, *, channels: int = 3, mask_ratio: float = 0.15, prototypes: int | None = None,
         focal: int | None = None, me_max_weight: float = 1.0, sharpen: float = 0.25, momentum: tuple[float, float] = (0.996, 0.9992),
-        crop_scale: tuple[float, float] = (0.3, 1.0), focal_scale: tuple[float, float] = (0.05, 0.3)) -> Method:  # fmt: skip
+        crop_scale: tuple[float, float] | None = (0.3, 1.0), focal_scale: tuple[float, float] = (0.05, 0.3)) -> Method:  # fmt: skip
     """Masked Siamese Networks (Assran et al., arXiv 2204.07141): the CLS tokens of a view with dropped patches, and of small focal views,
     are trained to have the same prototype assignment as the teacher's CLS of another, whole view; another term favours the use of all
     prototypes.
