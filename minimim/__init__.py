@@ -4,6 +4,8 @@ Each part is imported when it is first used: `minimim.data` imports minimim/data
 wait before it imports torch, which reads that setting only once (minimim/threads.py).
 """
 
+from __future__ import annotations  # for minimim doctor, which tells a Python that is too old
+
 from importlib import import_module
 from importlib.util import find_spec
 

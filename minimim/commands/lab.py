@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import minimim
-from minimim.commands.doctor import INSTALL
 from minimim.config import option
+from minimim.doctor.finding import INSTALL
 from minimim.errors import UserError
 
 COPIED = ("notebooks", "exercises", "benchmarks/results")  # the last: figures that lessons read

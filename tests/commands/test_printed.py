@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 import minimim
 from minimim import prompt
 from minimim.cli import main
-from minimim.commands import doctor
 from minimim.commands.pretrain import with_both_parts
+from minimim.doctor.finding import INSTALL
+from minimim.doctor.jupyter import KERNEL
 from minimim.evaluate import load_classifier
 from minimim.prompt import typed
 
@@ -101,9 +102,10 @@ def test_of_a_folder_that_cannot_be_probed_it_is_said_what_is_missing(capsys, tm
 
 
 def test_what_the_doctor_advises_is_a_command_of_this_python():
-    words = shlex.split(doctor.KERNEL)
+    words = shlex.split(KERNEL)
     assert words[0] == sys.executable and words[1:] == ["-m", "ipykernel", "install", "--sys-prefix"]
-    assert shlex.split(doctor.INSTALL.partition(": ")[2])[1:] == ["-m", "pip", "install", "-e", ".[lab]"] and "'.[lab]'" in doctor.INSTALL
+    words = shlex.split(INSTALL.partition(": ")[2])
+    assert words == [sys.executable, "-m", "pip", "install", "-c", "requirements.lock", "-e", ".[lab]"] and "'.[lab]'" in INSTALL
 
 
 # Code pages

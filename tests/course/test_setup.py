@@ -73,9 +73,9 @@ def test_conda_gives_python_alone_and_the_project_the_rest():
 
 
 def test_python_versions_are_the_same_everywhere():
-    from minimim.commands.doctor import PYTHONS
+    from minimim.doctor.pythons import VERSIONS
 
-    assert PROJECT["requires-python"] == ">={}.{},<{}.{}".format(*PYTHONS[0], *PYTHONS[1])
+    assert PROJECT["requires-python"] == ">={}.{},<{}.{}".format(*VERSIONS[0], *VERSIONS[1])
     assert "(3, 11) <= sys.version_info < (3, 14)" in (TOP / "Makefile").read_text()
 
 

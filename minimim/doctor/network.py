@@ -1,0 +1,66 @@
+"""The way to the packages: the network, a proxy, a company's certificate. Once all is installed, the course needs none of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from importlib.util import find_spec
+
+from minimim.doctor.finding import WINDOWS, Finding
+
+ASKED = "einops"  # a small package that the course needs
+SET = "set " if WINDOWS else "export "
+REASONS = (  # part of what pip says, as a pattern → what it means, what to do
+    (r"\b407\b|proxy authentication", "the proxy asks for a name and a password",
+     f"{SET}HTTPS_PROXY=http://NAME:PASSWORD@ADDRESS:PORT, with those that you use at work or at school, then begin again"),
+    (r"CERTIFICATE_VERIFY_FAILED|SSLError|SSLCert", "the connection is opened on its way, by a company's proxy or an antivirus program, whose certificate Python does not know",
+     f"ask your IT department for its root certificate as a file, then {SET}PIP_CERT=FILE, and begin again"),
+    (r"ProxyError|Cannot connect to proxy|Tunnel connection failed", "the proxy that is set does not let it through",
+     "ask for the right address; or, where you have none (at home, say), unset HTTP_PROXY and HTTPS_PROXY"),
+    (r"NameResolution|getaddrinfo|Name or service not known|name resolution|nodename nor servname",
+     "no network, or names of computers cannot be looked up", "connect this computer to the internet, and begin again"),
+    (r"timed? ?out|refused|unreachable|NewConnectionError|reset by peer|aborted", "no answer",
+     f"is there a firewall? Ask for the address of the proxy, {SET}HTTPS_PROXY=http://ADDRESS:PORT, and begin again"),
+)  # fmt: skip
+
+
+def index() -> Finding | None:
+    """Whether pip reaches the place that packages come from. pip itself is asked, because it alone knows all of its settings."""
+    if find_spec("pip") is None or os.environ.get("PIP_NO_INDEX"):
+        return None
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "download"]
+        try:
+            done = subprocess.run(
+                [*command, "--quiet", "--no-deps", "--dest", place, ASKED],
+                capture_output=True, text=True, errors="replace", timeout=60, check=False, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):
+            return explained("timed out")
+    return Finding(True, "packages can be fetched") if done.returncode == 0 else explained(done.stderr)
+
+
+def explained(said: str) -> Finding:
+    """What pip's words mean."""
+    for pattern, meaning, advice in REASONS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return Finding(False, f"packages cannot be fetched: {meaning}", advice)
+    line = next((line for line in reversed(said.splitlines()) if line.startswith("ERROR")), "pip gave no reason")
+    return Finding(False, f"packages cannot be fetched ({line})", "pip config list shows what pip was told about where packages are: is that still right?")
+
+
+def proxy() -> Finding | None:
+    """Whether a proxy is set that would be asked for this computer's own pages, too."""
+    address = next((value for kind, value in urllib.request.getproxies().items() if kind in ("http", "https", "all")), None)
+    if address is None or urllib.request.proxy_bypass("localhost"):
+        return None
+    plain = re.sub(r"//[^/@]*@", "//", address)  # without a name and a password
+    return Finding(
+        False, f"a proxy is set ({plain}) for this computer's own pages too, and JupyterLab is one of those",
+        f"{SET}NO_PROXY=localhost,127.0.0.1 before minimim lab; where a page stays white all the same, take localhost out in your browser's settings",
+        needed=False,
+    )  # fmt: skip
