@@ -228,9 +228,10 @@ def difference_of_names(mine: Any, expected: dict[str, str]) -> str:
     """Which entries of a dict of names are wrong, but not what is right."""
     if not isinstance(mine, dict) or mine.keys() != expected.keys():
         return f"a dict with the keys {', '.join(expected)} was asked for"
-    strangers = [name for name in mine.values() if name not in expected.values()]
+    known = sorted(set(expected.values()) | set(getattr(expected, "names", ())))
+    strangers = [name for name in mine.values() if name not in known]
     if strangers:
-        return f"{strangers[0]!r} is none of the names: {', '.join(sorted(set(expected.values())))}"
+        return f"{strangers[0]!r} is none of the names: {', '.join(known)}"
     wrong = [key for key in expected if mine[key] != expected[key]]
     return f"not right yet: {', '.join(wrong)}" if wrong else ""
 

@@ -21,7 +21,7 @@ from wrong_ps8 import HELD, WRONG
 from minimim import survey
 from minimim.errors import UserError
 from minimim.feedback import check
-from minimim.feedback.check import examine
+from minimim.feedback.check import difference_of_names, examine
 from minimim.feedback.ps8 import TASKS as ALL
 from minimim.feedback.ps8 import tables, tasks_tables, truth
 from minimim.survey import catalogue, clustering, gaps, held_out, ranks, results, robustness, taxonomy
@@ -192,6 +192,17 @@ def test_the_eight_tables_show_each_flaw_once_and_two_that_are_sound():
     assert 3 <= sum(moved) <= 5  # the row that does not belong leads in some, and not in all
 
 
+def test_a_name_of_the_statement_is_none_of_the_unknown_and_gives_no_answer_away():
+    def answer(**flaw):
+        return lambda tables: ({letter: flaw["of"] for letter in tables}, truth.verdicts(tables)[1])
+
+    assert refusal(TASKS["ps8.5"], answer(of="sound")).endswith("not right yet: a, c, d, e, f, h")
+    said = refusal(TASKS["ps8.5"], answer(of="nothing"))
+    assert said.endswith("'nothing' is none of the names: architecture, epochs, extra data, image size, protocol, run by others, sound")
+    alone = truth.verdicts({"f": tables.load()["f"]})[0]
+    assert difference_of_names({"f": "sound"}, alone) == "not right yet: f"
+
+
 def test_rows_are_results_of_the_catalogue_that_were_read():
     for number in tables.SETS:
         for rows in tables.load(number).values():
@@ -234,6 +245,8 @@ def test_the_dendrogram_is_as_its_answers_say():
     ]  # fmt: skip
     assert float(names["merges"][-2, 2]) == float(together[keys.index("iBOT"), keys.index("HPM")])  # the last merge but one
     assert {survey.paper(key).branch for key in ("HPM", "AttMask")} == {"masking strategy"}
+    counts = [sum(word in truth.words(title) for title in names["titles"]) for word in ("masked", "image", "modeling")]
+    assert "{}, {} and {} of the {} titles".format(*counts, len(names["titles"])) in answers
     shared = set(truth.words(survey.paper("HPM").title)) & set(truth.words(survey.paper("AttMask").title))
     assert shared == {"masked", "image", "modeling"}
 

@@ -57,6 +57,12 @@ def tfidf_always_float(corpus, weights, texts):
     return tfidf_with()(corpus, weights, texts).float()
 
 
+def tfidf_of_different_texts(corpus, weights, texts):
+    """A dict by text: of two equal ones the last weight is left."""
+    known = dict(zip(corpus, weights.tolist(), strict=True))
+    return tfidf_with()(list(known), torch.tensor(list(known.values()), dtype=weights.dtype), texts)
+
+
 def tfidf_nan(corpus, weights, texts):
     rows = tfidf_with(length=lambda row: 1)(corpus, weights, texts)
     return rows / rows.norm(dim=1, keepdim=True)
@@ -147,6 +153,17 @@ def tree_single_pairs(merges, height):
     return labels, found
 
 
+def tree_by_numbers(merges, height):
+    """Numbered by the numbers that the clusters have in merges."""
+    n = len(merges) + 1
+    members, mine = {i: [i] for i in range(n)}, list(range(n))
+    for s, (a, b, at, _) in enumerate(merges.tolist()):
+        members[n + s] = members[int(a)] + members[int(b)]
+        for i in members[n + s] if at <= height else []:
+            mine[i] = n + s
+    return torch.tensor([sorted(set(mine)).index(x) for x in mine]), tree_by()(merges, height)[1]
+
+
 def tree_double(merges, height):
     labels, together = tree_by()(merges, height)
     return labels, together.double()
@@ -159,6 +176,9 @@ WRONG = {
         ("values differ", tfidf_of_sklearn_repeated),
         ("capital letters make other words", tfidf_with(cut=lambda text: re.findall(r"\w\w+", text))),
         ("words of one letter", tfidf_with(cut=lambda text: re.findall(r"\w+", text.lower()))),
+        ("underscores and letters of another alphabet", tfidf_with(cut=lambda text: re.findall(r"[a-z0-9_]{2,}", text.lower()))),
+        ("an underscore parts two words", tfidf_with(cut=lambda text: re.findall(r"[a-z0-9]{2,}", text.lower()))),
+        ("a title that stands in the corpus twice", tfidf_of_different_texts),
         ("split at blanks", tfidf_with(cut=lambda text: text.lower().split())),
         ("scikit-learn adds three 1s", tfidf_with(factor=lambda total, held: math.log(total / held))),
         ("1 is added to held alone", tfidf_with(factor=lambda total, held: math.log(total / (1 + held)) + 1)),
@@ -175,6 +195,8 @@ WRONG = {
         ("values differ", ward_of_scipy_scaled),
         ("centroid linkage", ward_by(lambda d, w, v: d)),
         ("factor 2", ward_by(lambda d, w, v: math.sqrt(w * v / (w + v)) * d)),
+        ("stands without its root", ward_by(lambda d, w, v: 2 * w * v / (w + v) * d)),
+        ("on nine papers that all weigh 1", ward_by(right_height, centre=lambda p, q, w, v: (v * p + w * q) / (w + v))),
         ("half the square", ward_by(lambda d, w, v: w * v / (w + v) * d * d)),
         ("the square of the height", ward_by(lambda d, w, v: 2 * w * v / (w + v) * d * d)),
         ("half way between", ward_by(right_height, centre=lambda p, q, w, v: (p + q) / 2)),
@@ -189,6 +211,8 @@ WRONG = {
         ("numbered from 1", tree_by(first=1)),
         ("exactly at the height of the cut", tree_by(below=lambda at, height: at < height)),
         ("the merges above the cut are done", tree_by(below=lambda at, height: at > height)),
+        ("on a cut just below a merge", tree_by(below=lambda at, height: at <= height * 1.001)),
+        ("in the order of their numbers in merges", tree_by_numbers),
         ("merge as members of clusters", tree_single_pairs),
         ("turned torch.float32 numbers into torch.float64", tree_double),
     ],

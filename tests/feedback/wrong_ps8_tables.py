@@ -108,6 +108,25 @@ def tables_by_accuracy(tables):
     return flaws, torch.tensor(leaders)
 
 
+def tables_by_heart(tables):
+    """The eight tables as they were, and nothing that reads a row."""
+    flaws = dict(zip("abcdefgh", ("epochs", "sound", "image size", "architecture", "extra data", "run by others", "sound", "protocol"), strict=True))
+    leaders = dict(zip("abcdefgh", (2, 2, 1, 4, 1, 1, 1, 1), strict=True))
+    return {letter: flaws.get(letter, "sound") for letter in tables}, torch.tensor([leaders.get(letter, 0) for letter in tables])
+
+
+def tables_by_mean(tables):
+    """Epochs are compared with the mean of all, to which the odd row belongs."""
+    flaws, leaders = tables_by(fields={k: v for k, v in FIELDS.items() if v != "epochs"})(tables)
+    for n, (letter, rows) in enumerate(tables.items()):
+        mean = sum(row["epochs"] or 0 for row in rows) / len(rows)
+        odd = [i for i, row in enumerate(rows) if row["epochs"] is None or max(row["epochs"], mean) > 2 * min(row["epochs"], mean)]
+        if odd:
+            flaws[letter] = "epochs"
+            leaders[n] = max((row["accuracy"], i) for i, row in enumerate(rows) if i != odd[0])[1]
+    return flaws, leaders
+
+
 def tables_as_lists(tables):
     flaws, leaders = tables_by()(tables)
     return flaws, leaders.tolist()
@@ -133,6 +152,8 @@ WRONG = {
     "ps8.5": [
         ("", tables_of_the_library),
         ("not right yet", tables_by_accuracy),
+        ("not right yet: p, q, r, s", tables_by_heart),
+        ("values differ", tables_by_mean),
         ("epochs that differ at all", tables_by(far=epochs_alike)),
         ("not stated passes", tables_by(far=lambda a, b: None not in (a, b) and max(a, b) > 2 * min(a, b))),
         ("exactly two", tables_by(far=lambda a, b: None in (a, b) or max(a, b) >= 2 * min(a, b))),

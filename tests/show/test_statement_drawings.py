@@ -251,3 +251,4 @@ def test_a_dendrogram_shows_every_paper_once_in_the_order_of_the_tree():
     check(drawing)
     assert [word.get_text() for word in drawing.words][:5] == list("eacbd")  # papers 4, 0, 2, 1, 3
     assert "cut at 3" in [word.get_text() for word in drawing.words]
+    assert {"0", "5", "10", "15", "20"} <= {word.get_text() for word in drawing.words}  # round heights to read others from

@@ -52,6 +52,16 @@ def as_scipy_numbers(labels, merges):
     return torch.tensor([order.index(label) for label in labels.tolist()])
 
 
+def by_own_numbers(labels, merges):
+    """In the order of the numbers that papers and new clusters have in the merges."""
+    node = {}
+    for number, below in members(merges).items():
+        if len(set(labels[below].tolist())) == 1:
+            node[int(labels[below[0]])] = number  # the last and largest counts
+    order = sorted(node, key=node.get)
+    return torch.tensor([order.index(label) for label in labels.tolist()])
+
+
 def largest_first(labels, merges):
     order = labels.bincount().argsort(descending=True, stable=True).argsort()
     return order[labels]
@@ -119,6 +129,9 @@ TREE = {
     ),
     "the clusters have the numbers of scipy's fcluster, less 1; the cluster of paper 0 is 0, and so on": cutting(
         numbers=as_scipy_numbers
+    ),
+    "the clusters are numbered in the order of their numbers in merges, papers that are alone first; the cluster of paper 0 is 0, and so on": cutting(
+        numbers=by_own_numbers
     ),
     "the clusters are numbered by their size; the cluster of paper 0 is 0, and so on": cutting(numbers=largest_first),
     "a cluster has the number of its lowest paper; these numbers have gaps: 0, 1, 2 … are asked for": cutting(

@@ -73,6 +73,10 @@ def counted(a: Cluster, b: Cluster) -> float:
     return math.sqrt(2 * n * m / (n + m)) * apart(a, b)
 
 
+def weight_without_root(a: Cluster, b: Cluster) -> float:
+    return 2 * a.weight * b.weight / (a.weight + b.weight) * apart(a, b)
+
+
 def shifted(x, weights):
     merges = ward(x, weights)
     merges[:, :2] += 1
@@ -96,6 +100,7 @@ WARD = {
     "the factor 2 under the root is missing: two papers of weight 1 would merge lower than their distance": merging(
         shown=lambda h: h / math.sqrt(2)
     ),
+    "2 · w · v / (w + v) stands without its root": merging(rise=weight_without_root),
     "the square of the height is returned": merging(shown=lambda h: h * h),
     "half the square of the height is returned, which is what the merge costs; the height is its root": merging(
         shown=lambda h: h * h / 2

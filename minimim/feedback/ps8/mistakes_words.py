@@ -74,6 +74,9 @@ TFIDF = {
     "the text is split at blanks alone, so that a colon or a hyphen stays in a word: use re.findall": weighing(
         cut=lambda text: text.lower().split()
     ),
+    "an underscore parts two words, or letters beyond a to z are left out; the words are those that re.findall gives": weighing(
+        cut=lambda text: re.findall(r"[a-z0-9]{2,}", text.lower())
+    ),
     "every text of the corpus counts the same; it counts by its weight": weighing(use=lambda w: [1.0] * len(w)),
     "the texts that hold a term count by their weight, but all texts together count as their number: that is the sum of the weights too": weighing(
         total=len

@@ -33,7 +33,7 @@ SETS: dict[
             ("PixMIM", {"epochs": 300}),
             ("BEiTv2", {"epochs": 300}),
         ],
-        "f": [("ConMIM", {}), ("data2vec", {}), ("A2MIM", {"run_by": "openmixup"}), ("SimMIM", {})],
+        "f": [("ConMIM", {}), ("data2vec", {}), ("MAE", {"epochs": 800, "run_by": "mmpretrain"}), ("SimMIM", {})],
         "g": [("RC-MAE", {}), ("HPM", {"epochs": 800}), ("SimMIM", {}), ("MaskFeat", {"epochs": 1600})],
         "h": [
             ("BootMAE", {"protocol": "linear"}),

@@ -33,7 +33,7 @@ def several(n: int, seed: int) -> Tensor:
 
 
 def tfidf_cases() -> Iterable[tuple[str, Arguments]]:
-    """Weights of 1, whole and broken ones; the corpus itself and other texts; capitals, digits, hyphens, empty texts."""
+    """Weights of 1, whole and broken ones; the corpus itself and other texts; capitals, digits, underscores, hyphens, empty texts."""
 
     def case(corpus: Iterable[str], weights: Tensor, texts: Iterable[str] = ()) -> Arguments:
         corpus = list(corpus)
@@ -54,6 +54,10 @@ def tfidf_cases() -> Iterable[tuple[str, Arguments]]:
     )
     odd = ["", "Unheard-of wor.ds", "x y z", "mae-2 MAE_2 mae 2 v2"]
     yield "a text without words, one of strangers, one of single letters", case(TITLES, several(6, 2), odd)
+    signs = ["Pre_training über alles", "pre_training ist alles, pre training"]
+    yield "underscores and letters of another alphabet", case(signs, torch.tensor([1.0, 0.5]))
+    doubled = case([*TITLES[:3], TITLES[0]], torch.tensor([1.0, 2.0, 0.5, 0.25]), TITLES[:4])
+    yield "a title that stands in the corpus twice", doubled
     yield "one text alone", case(["3D vision is vision in 3D"], torch.tensor([0.25]), ["vision"])
     yield "one term", case(["MAE", "mae, MAE"], torch.tensor([1.0, 2.0]), ["mae?"])
     yield "weights of 9 and of 0.1", case(TITLES[:3], torch.tensor([9.0, 0.1, 1.0]), TITLES[1:])
@@ -110,6 +114,7 @@ def tree_cases() -> Iterable[tuple[str, Arguments]]:
     for words, arguments in variants({"merges": tree, "height": float(tree[5, 2]) + 0.001}):
         yield f"nine papers, {words}", arguments
     yield "a cut exactly at a merge", {"merges": tree, "height": float(tree[4, 2])}
+    yield "a cut just below a merge", {"merges": tree, "height": float(tree[4, 2]) - 1e-4}
     yield "a cut below all merges", {"merges": tree, "height": 0.0}
     yield "a cut above all merges", {"merges": tree, "height": 1e6}
     chain = truth.ward(torch.tensor([[1.6**i] for i in range(7)]), torch.ones(7))

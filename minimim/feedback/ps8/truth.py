@@ -17,6 +17,12 @@ FIELDS = {  # what the name of a flaw is, and the field of a row that it is seen
 SOUND = "sound"
 
 
+class Flaws(dict):
+    """Table → name of its flaw. names: all that there are, so that a check gives none away when it lists them."""
+
+    names = (*FIELDS, SOUND)
+
+
 def words(text: str) -> list[str]:
     """The words of a text: at least two letters, digits or underscores in a row, in lower case."""
     return re.findall(r"\w\w+", text.lower())
@@ -93,7 +99,7 @@ def agreement(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def verdicts(tables: dict[str, list[dict]]) -> tuple[dict[str, str], Tensor]:
     """Table by table: the row that differs from every other in one of the six, and who is highest among the rest."""
-    flaws, leaders = {}, []
+    flaws, leaders = Flaws(), []
     for letter, rows in tables.items():
         found = [(name, i) for name in FIELDS for i in range(len(rows)) if stranger(rows, i, name)]
         flaws[letter], odd = found[0] if found else (SOUND, None)

@@ -27,7 +27,7 @@ def words_and_weights() -> Drawing:
     for n, (text, weight) in enumerate(zip(CORPUS, WEIGHTS, strict=True)):
         drawing.box(0.5, 1.2 + 2.1 * n, 5.6, 1.5, "visible", text, size=11)
         drawing.text(6.4, 1.95 + 2.1 * n, f"weight {weight}", at="left", bold=True)
-    drawing.text(3.3, 5.75, "a text that holds a word twice\nholds it once", size=9, color=GREY)
+    drawing.text(3.3, 5.75, "masked stands twice in the second\ntext, whose weight counts once", size=9, color=GREY)
     drawing.text(17.0, 0.5, "factor = log((1 + total) / (1 + held)) + 1", bold=True)
     drawing.text(12.3, 1.35, "term", size=9, color=GREY)
     drawing.text(15.3, 1.35, "held", size=9, color=GREY)
@@ -102,6 +102,12 @@ def branches(drawing: Drawing, merges, place: dict[int, float], across) -> None:
         node[n + step] = (height, (y + z) / 2)
 
 
+def round_step(top: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten by which one comes from 0 to `top` in at most ten steps."""
+    power = 10 ** math.floor(math.log10(top / 10))
+    return next(power * times for times in (1, 2, 5, 10) if 10 * power * times >= top)
+
+
 def small_tree(merges, names: list[str], height: float | None = None, *, alt: str, room: float = 12.0) -> Drawing:
     """A tree with its papers below each other, heights to the right. merges: (n − 1, 4), as ps8.2 has it; height: where it is cut, as a
     dashed line. room: units for the names."""
@@ -116,9 +122,11 @@ def small_tree(merges, names: list[str], height: float | None = None, *, alt: st
     for i, y in place.items():
         drawing.text(room, y, names[i], at="right", size=9)
     branches(drawing, merges, place, across)
-    ticks = [top * part for part in (0, 0.25, 0.5, 0.75, 1)]
-    for at in ticks:
-        drawing.text(across(at), 0.45, f"{at:.2f}", size=8, color=GREY)
+    step = round_step(top)
+    drawing.text(room, 0.45, "height", at="right", size=8, color=GREY)
+    for at in (step * n for n in range(int(top / step) + 1)):
+        drawing.text(across(at), 0.45, f"{at:.6g}", size=8, color=GREY)
+        drawing.axes.plot([across(at)] * 2, [0.8, 1.1 + 0.75 * len(names)], color=GREY, linewidth=0.4, zorder=1)
     if height is not None:
         bottom = 1.2 + 0.75 * len(names)
         drawing.axes.plot([across(height)] * 2, [0.8, bottom], color=RED, linestyle="--", linewidth=1.6, zorder=4)
@@ -138,7 +146,7 @@ def where_they_meet() -> Drawing:
     def across(at: float) -> float:
         return 2.2 + 10.0 * math.sqrt(at / 22)
 
-    drawing.text(7.0, 0.5, "heights, drawn by their roots", size=9, color=GREY)
+    drawing.text(7.0, 0.5, "heights, on a square-root scale", size=9, color=GREY)
     for i, y in place.items():
         drawing.box(0.5, y - 0.45, 1.4, 0.9, "latent", str(i), bold=True)
     branches(drawing, MERGES, place, across)
