@@ -5,6 +5,7 @@ from minimim.commands.bench import Bench
 from minimim.commands.check import Check
 from minimim.commands.demo import Demo
 from minimim.commands.doctor import Doctor
+from minimim.commands.export import Export
 from minimim.commands.fill import Fill
 from minimim.commands.finetune import Finetune
 from minimim.commands.lab import Lab, Work
@@ -12,6 +13,7 @@ from minimim.commands.methods import Methods
 from minimim.commands.presets import Presets
 from minimim.commands.pretrain import Pretrain
 from minimim.commands.probe import Probe
+from minimim.commands.progress import Progress
 from minimim.commands.survey import Survey
 
 COMMANDS = {
@@ -20,6 +22,7 @@ COMMANDS = {
     "probe": Probe,
     "finetune": Finetune,
     "fill": Fill,
+    "export": Export,
     "methods": Methods,
     "presets": Presets,
     "survey": Survey,
@@ -27,8 +30,9 @@ COMMANDS = {
     "doctor": Doctor,
     "work": Work,
     "check": Check,
+    "progress": Progress,
     "lab": Lab,
 }
 
-__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Fill", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
-__all__ += ["Survey", "Work"]
+__all__ = ["COMMANDS", "Bench", "Check", "Demo", "Doctor", "Export", "Fill", "Finetune", "Lab", "Methods", "Presets", "Pretrain", "Probe"]
+__all__ += ["Progress", "Survey", "Work"]

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from minimim.errors import unknown
-from minimim.feedback.check import Task, WrongAnswer, examine
+from minimim.feedback.check import Task, Unwritten, WrongAnswer, examine
+from minimim.feedback.progress import remember
 
 __all__ = ["Task", "WrongAnswer", "check", "task", "tasks"]
 
@@ -26,5 +27,11 @@ def task(name: str) -> Task:
 def check(name: str, answer: Callable) -> None:
     """Check an answer to a task. Prints one line when it is right; raises WrongAnswer, with the mistake named where it can
     be, when it is not."""
-    tried = examine(task(name), answer)
+    try:
+        tried = examine(task(name), answer)
+    except WrongAnswer as wrong:
+        if not isinstance(wrong, Unwritten):
+            remember(name, right=False)
+        raise
+    remember(name, right=True)
     print(f"{name}: right, on {tried} inputs")
