@@ -1,10 +1,14 @@
 # Everything here only calls what works without make: python -m pip install -e .[lab], then minimim demo|lab|work|doctor.
 PYTHON ?= python3
 SEED ?= 0
+# make setup CPU=1: PyTorch without CUDA, which is small; .venv/cpu remembers it (and some systems have a CPU in the environment)
+SMALL := $(if $(findstring command,$(origin CPU)),$(CPU),$(wildcard .venv/cpu))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 NBVAL := --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
+SIZES := $(if $(SMALL),about 0.5 GB to download and 1.5 GB of disk,with the CUDA libraries on Linux about 3 GB to download and 6 GB of disk)
+EXPLAIN := { echo "pip could not install everything. Here is what minimim doctor finds:"; $(BIN)/python -m minimim doctor --before; exit 1; }
 SET_UP := requirements.lock requirements-test.lock pyproject.toml
 
 # how torch's threads wait for each other: minimim/threads.py says why; your own setting stays
@@ -12,7 +16,7 @@ export GOMP_SPINCOUNT ?= 2000
 
 .PHONY: setup demo test test-fast lab lint exercises pages grade lock
 
-setup: .venv/lab  ## make .venv and install what a learner needs
+setup: .venv/lab  ## make .venv and install what a learner needs; CPU=1 takes the small PyTorch without CUDA
 demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
 	$(BIN)/minimim demo --seed $(SEED)
 lab: setup  ## open the lessons in JupyterLab
@@ -31,19 +35,27 @@ lint: .venv/test
 	$(BIN)/python -m ruff check .
 exercises: .venv/test  ## make exercises/ from solutions/
 	$(BIN)/python scripts/problem_sets.py generate
-pages: .venv/test  ## bring README.md and docs/claims.md up to date with lessons and methods
+pages: .venv/test  ## bring README.md, and in docs/ the claims, the map and the cheat sheet, up to date with lessons and methods
 	$(BIN)/python scripts/readme.py --no-drawing
 	$(BIN)/python scripts/claims.py
 grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before
 	$(BIN)/python scripts/problem_sets.py grade "$(FOLDER)"
 
-.venv/bin/python:
+# pip comes last into .venv: without it, python -m venv was interrupted, and is run again
+.venv/bin/pip:
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); sys.exit(None if ok else "minimim needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
+	@$(PYTHON) -m minimim doctor --before
 	$(PYTHON) -m venv .venv
-.venv/lab: $(SET_UP) | .venv/bin/python
-	@echo "installing into .venv; torch is large, so this takes some minutes the first time"
-	$(PIP) -c requirements.lock -e ".[lab]"
+.venv/cpu: requirements.lock | .venv/bin/pip
+	@echo "installing PyTorch without CUDA into .venv: about 0.2 GB, from download.pytorch.org"
+	@$(PIP) --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cpu -c requirements.lock torch torchvision || $(EXPLAIN)
 	@touch $@
+.venv/lab: $(SET_UP) $(if $(SMALL),.venv/cpu) | .venv/bin/pip
+	@echo "installing into .venv: $(SIZES)."
+	@echo "This takes 3 to 20 minutes the first time, and pip is silent meanwhile. Ctrl-C stops it; the same command begins again."
+	@$(PIP) -c requirements.lock -e ".[lab]" || $(EXPLAIN)
+	@touch $@
+	@echo "all is installed. make lab opens the lessons, make demo trains a first model; $(BIN)/minimim doctor says what is wrong when something is"
 .venv/test: $(SET_UP) | .venv/lab
 	$(PIP) -c requirements-test.lock -e ".[lab,test]"
 	@touch $@

@@ -1,0 +1,99 @@
+"""Two of the runs of collapse.py, one that collapses and one that does not, looked at after every step: what the collapse theatre plays.
+
+    python benchmarks/collapse_steps.py                 both runs; half a minute of one quiet CPU core
+    python benchmarks/collapse_steps.py --smoke         tiny sizes, to see that it works
+
+The result, minimim/assets/collapse-steps.npz, is read by `minimim.show.collapse_theatre`. It holds numbers that were computed here, and
+no pictures: those are named by their places in the bundled test images.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from collapse import IMAGES, RUNS, SHORT, TRAIN, method
+from machine import machine, version
+from torch import Tensor
+
+from minimim import data, diagnose
+from minimim.checkpoint import writing
+from minimim.config import TrainConfig
+from minimim.data.batches import batches
+from minimim.data.views import normalize
+from minimim.draws import mix
+from minimim.train.step import Stepper, adamw
+
+ASSETS = Path(__file__).parents[1] / "minimim" / "assets"
+NAMES, SEED, LOOKED_AT, SHOWN = ("agreement alone", "InfoNCE"), 0, 200, 6  # test images that are measured, and shown of each class
+
+
+def one(name: str, images, test, steps: int) -> dict[str, Tensor]:
+    """Train a run, and look at it before the first step and after each: vectors (steps + 1, n, T), of unit length, as the loss sees
+    them; and of these and of the features standard deviation and effective rank, (steps + 1,) each; the loss, (steps,)."""
+    torch.manual_seed(mix(SEED))
+    built = method(**RUNS[name][1])
+    config = TrainConfig(batch_size=TRAIN.batch_size, lr=TRAIN.lr, seed=SEED)
+    stepper, seen, losses = Stepper(built.train(), adamw(built, config), config, steps), [look(built, test)], []
+    for step, batch in enumerate(batches(images, config.batch_size, seed=SEED, stop=steps)):
+        losses.append(float(stepper(step, [batch])["loss"]))
+        seen.append(look(built, test))
+    return {key: torch.stack([torch.as_tensor(each[key]) for each in seen]) for key in seen[0]} | {"loss": torch.tensor(losses)}
+
+
+@torch.no_grad()
+def look(built, test) -> dict:
+    """What a method makes of whole test images now."""
+    features = built.eval().encoder.features(normalize(test.images))  # (n, D)
+    vectors = F.normalize(diagnose.head_output(built.train(), test), dim=1)  # (n, T)
+    numbers = {"vectors": vectors}
+    for part, x in (("vector", vectors), ("feature", features)):
+        numbers |= {f"{part}_std": diagnose.relative_std(x), f"{part}_rank": diagnose.effective_rank(x)}
+    return numbers
+
+
+def plane(vectors: Tensor) -> Tensor:
+    """The two directions along which vectors (…, T) differ most: (T, 2), orthogonal and of unit length."""
+    x = vectors.flatten(0, -2)
+    axes = torch.linalg.svd(x - x.mean(dim=0), full_matrices=False)[2][:2]  # (2, T)
+    return (axes * axes.sum(dim=1, keepdim=True).sign()).T
+
+
+def shown(labels: Tensor, each: int) -> Tensor:
+    """The places of the first so many images of each class: (k,)."""
+    return torch.cat([(labels == label).nonzero().flatten()[:each] for label in labels.unique()])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A run that collapses and one that does not, step by step.")
+    parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
+    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the result")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # models as small as these gain nothing from more
+    count, steps = (200, 4) if args.smoke else (IMAGES, SHORT)
+    images, test = data.load("fashion").take(slice(0, count)), data.load("fashion", "test").take(slice(0, LOOKED_AT))
+    runs = {name: one(name, images, test, steps) for name in NAMES}
+    axes, some = plane(torch.cat([run["vectors"] for run in runs.values()])), shown(test.labels, SHOWN)
+    about = {
+        "command": "python benchmarks/collapse_steps.py" + " --smoke" * args.smoke, "machine": machine("cpu"), "seed": SEED, "images": count,
+        "test_images": LOOKED_AT, "batch_size": TRAIN.batch_size, "steps": steps, "versions": {name: version(name) for name in ("minimim", "torch")},
+    }  # fmt: skip
+    stored = {"about": np.array(json.dumps(about)), "names": np.array(NAMES), "shown": some.numpy().astype(np.int16)}
+    for key in runs[NAMES[0]]:
+        if key != "vectors":
+            stored[key] = torch.stack([run[key] for run in runs.values()]).numpy().astype(np.float32)  # (runs, steps + 1), loss (runs, steps)
+    places = torch.stack([run["vectors"][:, some] @ axes for run in runs.values()])  # (runs, steps + 1, k, 2)
+    stored["places"] = places.numpy().astype(np.float16)
+    path = args.out / "collapse-steps.npz"
+    with writing(path), open(path, "wb") as file:
+        np.savez_compressed(file, **stored)
+    for name, run in runs.items():
+        print(f"{name}: standard deviation of the vectors {run['vector_std'][0]:.3f} to {run['vector_std'][-1]:.3f}, effective rank {run['vector_rank'][0]:.1f} to {run['vector_rank'][-1]:.1f}")
+    print(f"written to {path}, {path.stat().st_size // 1024} KB")
+
+
+if __name__ == "__main__":
+    main()
