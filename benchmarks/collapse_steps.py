@@ -27,6 +27,7 @@ from minimim.draws import mix
 from minimim.train.step import Stepper, adamw
 
 ASSETS = Path(__file__).parents[1] / "minimim" / "assets"
+LICENCE = "Apache-2.0: numbers computed by this repository; the garments themselves lie in fashion-mnist-6000.npz under their own licence"
 NAMES, SEED, LOOKED_AT, SHOWN = ("agreement alone", "InfoNCE"), 0, 200, 6  # test images that are measured, and shown of each class
 
 
@@ -79,7 +80,7 @@ def main() -> None:
     axes, some = plane(torch.cat([run["vectors"] for run in runs.values()])), shown(test.labels, SHOWN)
     about = {
         "command": "python benchmarks/collapse_steps.py" + " --smoke" * args.smoke, "machine": machine("cpu"), "seed": SEED, "images": count,
-        "test_images": LOOKED_AT, "batch_size": TRAIN.batch_size, "steps": steps, "versions": {name: version(name) for name in ("minimim", "torch")},
+        "test_images": LOOKED_AT, "batch_size": TRAIN.batch_size, "steps": steps, "versions": {name: version(name) for name in ("minimim", "torch")}, "licence": LICENCE,
     }  # fmt: skip
     stored = {"about": np.array(json.dumps(about)), "names": np.array(NAMES), "shown": some.numpy().astype(np.int16)}
     for key in runs[NAMES[0]]:

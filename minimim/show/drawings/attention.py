@@ -241,6 +241,15 @@ def heads_side_by_side(layer: Attention, x: Tensor) -> Drawing:
     return drawing
 
 
+def weighted(pixels: Tensor, weights: Tensor, grid: tuple[int, int], limit: float) -> Tensor:
+    """A picture in pale grey, and the more orange a patch, the larger its weight, from 0 to limit: (H, W, 3) and (N,) → float (H, W, 3)."""
+    height, width = pixels.shape[0] // grid[0], pixels.shape[1] // grid[1]
+    grey = 255 - (255 - pixels.float().mean(dim=-1, keepdim=True)) * 0.55  # (H, W, 1)
+    part = (weights.detach().float() / limit).clamp(max=1).view(grid)  # (rows, cols)
+    part = part.repeat_interleave(height, 0).repeat_interleave(width, 1).unsqueeze(-1) ** 0.7 * 0.9
+    return grey * (1 - part) + torch.tensor(WEIGHT) * part
+
+
 def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], grid: tuple[int, int], *, limit: float | None = None, rows: list[str] | None = None, title: str = "the patch that asks", side: float = 5.0, photo: bool = False) -> Drawing:
     """What a patch attends to, over its picture: images (R, C, H, W), a row each; places: the patch that asks in each; maps: {name: (R, N)}.
 
@@ -260,14 +269,8 @@ def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], g
         y = 0.8 + r * step
         if rows:
             drawing.text(left - 0.3, y + side / 2, rows[r], at="right")
-        height, width = pixels.shape[0] // grid[0], pixels.shape[1] // grid[1]
-        grey = 255 - (255 - pixels.mean(dim=-1, keepdim=True)) * 0.55  # (H, W, 1), paler
         for c, name in enumerate(names):
-            shown = pixels
-            if name in maps:
-                part = (maps[name][r].detach().float() / limit).clamp(max=1).view(grid)  # (rows, cols)
-                part = part.repeat_interleave(height, 0).repeat_interleave(width, 1).unsqueeze(-1) ** 0.7 * 0.9
-                shown = grey * (1 - part) + torch.tensor(WEIGHT) * part
+            shown = weighted(pixels, maps[name][r], grid, limit) if name in maps else pixels
             x = left + c * step
             drawing.picture(x, y, side, shown.round().to(torch.uint8).permute(2, 0, 1))
             row, col = divmod(place, grid[1])

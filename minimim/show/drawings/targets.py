@@ -62,16 +62,18 @@ def target_panels(image: Tensor, patch_size: int, tokenizers: Mapping[str, torch
     return panels | {name: (pca_colours(features, grid), (count, dim), words) for name, (features, dim, words) in teachers.items()}
 
 
-def pca_colours(features: Tensor, grid: tuple[int, int], cell: int = 1) -> Tensor:
+def pca_colours(features: Tensor, grid: tuple[int, int], cell: int = 1, like: Tensor | None = None) -> Tensor:
     """Features of the patches of one picture, (N, D), as colours: their first three principal components, each from its 2nd to its
-    98th percentile, as red, green and blue: uint8 (3, rows·cell, cols·cell). Raises UserError for fewer than three features."""
+    98th percentile, as red, green and blue: uint8 (3, rows·cell, cols·cell). like: features whose components and percentiles are taken,
+    so that colours can be compared; by default these. Raises UserError for fewer than three features."""
     if features.shape[-1] < 3:
         raise UserError("three colours need three features or more")
-    centred = features.float() - features.float().mean(0)
-    axes = torch.linalg.svd(centred, full_matrices=False)[2][:3]  # (3, D)
+    like = (features if like is None else like).float()
+    middle = like.mean(0)
+    axes = torch.linalg.svd(like - middle, full_matrices=False)[2][:3]  # (3, D)
     axes = axes * axes.sum(1, keepdim=True).sign()  # the sign of a component is arbitrary: the same on every machine
-    parts = centred @ axes.T  # (N, 3)
-    low, high = parts.quantile(0.02, dim=0), parts.quantile(0.98, dim=0)
+    parts, scale = ((x.float() - middle) @ axes.T for x in (features, like))  # (N, 3) both
+    low, high = scale.quantile(0.02, dim=0), scale.quantile(0.98, dim=0)
     colours = ((parts - low) / (high - low).clamp(min=1e-9)).clamp(0, 1) * 255
     return colours.round().to(torch.uint8).T.unflatten(1, grid).repeat_interleave(cell, 1).repeat_interleave(cell, 2)
 

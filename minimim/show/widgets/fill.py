@@ -19,10 +19,12 @@ from minimim.show.widgets.paper import LINE, Paper, enlarged, hatched
 
 SIDE = 256  # pixels of a picture on the page
 COLUMNS = ("what it sees", "its guess", "the truth")
-DROP = (  # a file may be let fall on the button: the browser's own field for files, otherwise out of sight, lies over it
-    "<style>.minimim-drop{position:relative;overflow:hidden}.minimim-drop>input[type=file]"
-    "{display:block!important;position:absolute;inset:0;width:100%;height:100%;opacity:0;cursor:pointer}</style>"
-)
+DROP = """<div style="border: 2px dashed #777777; padding: 0 1em" ondragover="event.preventDefault()" ondrop="
+event.preventDefault(); event.stopPropagation();
+const files = event.dataTransfer.files, inputs = HTMLInputElement.prototype;
+inputs.click = function() { this.files = files; this.dispatchEvent(new Event('change')) };
+try { this.closest('.widget-hbox').querySelector('.widget-upload').click() } finally { delete inputs.click }
+">or let one fall here</div>"""  # the button beside it takes the file as if it had been chosen: it would ask its field for files, which is given the file instead
 
 
 class Painted(nn.Module):
@@ -53,8 +55,7 @@ def live_fill_in(method: Method | None = None, images: Tensor | None = None) -> 
     brush = slider("brush", 1, 1, 3, tooltip="how many patches wide the brush is")
     here = widgets.Button(description="hide or show", tooltip="hide the framed patch, or show it if it is hidden")
     every = {words: widgets.Button(description=words, tooltip=f"{words}, to paint from there") for words in ("hide all", "show all")}
-    own = widgets.FileUpload(accept="image/*", description="your picture", tooltip="choose a picture, or let one fall here")
-    own.add_class("minimim-drop")
+    own = widgets.FileUpload(accept="image/*", description="your picture", tooltip="choose a picture of your own")
     asked = None  # for which picture and ratio patches were hidden at random; after that they are painted
 
     def scatter() -> None:
@@ -91,8 +92,7 @@ def live_fill_in(method: Method | None = None, images: Tensor | None = None) -> 
         scatter()
         return seen(method, which.value, pictures[which.value], (row.value, col.value))
 
-    style = widgets.HTML(DROP, layout=widgets.Layout(width="0", margin="0"))
-    live = Live(look, [[which, ratio, own, style], [row, col, brush], [here, *every.values()]], board(grid, SIDE, paint), quiet=(brush, own))
+    live = Live(look, [[which, ratio], [own, widgets.HTML(DROP)], [row, col, brush], [here, *every.values()]], board(grid, SIDE, paint), quiet=(brush, own))
     own.observe(take, "value")
     here.on_click(lambda _: paint(row.value, col.value))
     for words, button in every.items():

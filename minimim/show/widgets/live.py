@@ -130,7 +130,7 @@ def cursor(grid: tuple[int, int], row: int, col: int) -> tuple[widgets.IntSlider
 def slider(description: str, value, low, high, step=None, **more) -> widgets.Widget:
     """A slider of whole numbers, or of others where a step below 1 is given."""
     make = widgets.IntSlider if step is None else widgets.FloatSlider
-    return make(value=value, min=low, max=high, **({} if step is None else {"step": step}), description=description, layout=widgets.Layout(width="17em"), **more)
+    return make(value=value, min=low, max=high, **({} if step is None else {"step": step}), description=description, layout=widgets.Layout(width="24em"), **more)
 
 
 def choice(description: str, options: Iterable, value=None, **more) -> widgets.Dropdown:
