@@ -37,6 +37,7 @@ class TrainConfig:
     save_every: float = option(120.0, "seconds between checkpoints")
     max_minutes: float = option(0.0, "minutes after which the run is saved and stopped, to be resumed later; 0 sets no limit")
     log_every: int = option(20, "steps between lines of metrics.jsonl")
+    tensorboard: bool = option(False, "also write the curves, and pictures that are filled in, for TensorBoard: tensorboard --logdir shows them")
     probe_every: float = option(0.0, "epochs between measurements of the encoder (k-NN and effective rank); 0 never measures")
 
     def __post_init__(self):

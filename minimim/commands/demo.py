@@ -21,7 +21,7 @@ from minimim.evaluate.compare import Scores
 from minimim.methods import Method
 from minimim.presets import preset
 from minimim.prompt import typed
-from minimim.show import fill_in, report
+from minimim.show import fill_in, filling, report
 from minimim.train import train
 from minimim.train.loop import Run
 from minimim.train.processes import pick_device
@@ -46,13 +46,14 @@ class Demo:
     out: str = option("runs/demo", "folder for report.html, results.json and the checkpoint")
     preset: str = option("demo", "the preset to run; its data must have labels")
     device: str = option("auto", "auto, cpu, cuda or mps")
+    tensorboard: bool = option(False, "also write curves and filled-in pictures for TensorBoard: tensorboard --logdir shows them")
 
     def run(self) -> int:
         """Run all four parts; print the table and where the report is."""
         out, seconds = Path(self.out), {}
         pick_device(self.device)  # a device that is not there is told before the images are drawn
         base = preset(self.preset)
-        config = replace(base.train, seed=self.seed, device=self.device)
+        config = replace(base.train, seed=self.seed, device=self.device, tensorboard=self.tensorboard)
 
         say(f"1/4  images: {base.data}")
         with timed(seconds, "data"):
@@ -64,7 +65,7 @@ class Demo:
         method = methods.create(base.method, **sizes, **base.options)
         resume = goes_on(out, method, config)
         with timed(seconds, "pretrain"):
-            run = train(method, images, config, out=out, resume=resume)
+            run = train(method, images, config, out=out, resume=resume, pictures=filling(images) if self.tensorboard else None)
         if not run.finished:
             say(f"stopped after {run.steps} of {run.total} steps: the same command goes on from there")
             return 130

@@ -17,6 +17,7 @@ from minimim.evaluate.features import image_size
 from minimim.presets import Preset, images_of, preset
 from minimim.processes import rank
 from minimim.prompt import typed
+from minimim.show import filling
 from minimim.train import Run, checkpoint, settled, train
 from minimim.train.loop import plan
 from minimim.train.processes import join, leave, pick_device
@@ -88,7 +89,8 @@ class Pretrain:
         if first:
             print(plan(len(images), config), flush=True)
         note["data_name"] = base.data if base else given(self.data, "scenes")
-        run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config), note=note)
+        pictures = filling(images) if config.tensorboard and first else None
+        run = train(method, images, config, out=out, resume=self.resume, monitor=watch(images, config), pictures=pictures, note=note)
         leave()
         if first:
             self.report(run, out, base, images.labels is not None)

@@ -10,7 +10,7 @@ NAMES = {  # file → what of it is used from outside
     "diff": ("Diff",),
     "drawing": ("Drawing", "Shown"),
     "grids": ("gallery", "heatmaps"),
-    "pictures": ("Filled", "as_pixels", "fill_in", "grey_out", "png", "strip"),
+    "pictures": ("Filled", "as_pixels", "fill_in", "filling", "grey_out", "png", "strip"),
     "drawings.attention": ("attention_over", "heads_side_by_side", "queries_keys_values", "score_matrix", "softmax_row", "weighted_mean"),
     "drawings.contrast": ("cosine_tables", "info_nce_by_hand", "on_the_circle", "patch_finds_its_place", "runs_on_a_plane", "student_and_teacher"),
     "drawings.decoder": ("broken", "decoder_tiles", "put_back", "visible_only"),
@@ -30,6 +30,11 @@ NAMES = {  # file → what of it is used from outside
     "drawings.training": ("adamw_step", "training_loop"),
     "drawings.vit": ("add_then_gather", "block_flow", "boxes_on", "clocks", "position_table", "vit_whole"),
     "drawings.whole": ("mae",),
+    "widgets.explorer": ("mask_explorer",),
+    "widgets.fill": ("live_fill_in",),
+    "widgets.lens": ("attention_lens",),
+    "widgets.targets": ("target_gallery",),
+    "widgets.theatre": ("collapse_theatre",),
 }
 FILE = {name: file for file, names in NAMES.items() for name in names}
 __all__ = list(FILE)

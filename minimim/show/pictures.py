@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop
 
 from minimim.data.images import check_batch, check_pixels, check_set
 from minimim.data.views import denormalize, normalize
@@ -56,6 +57,28 @@ def fill_in(method: Method, images: Tensor, *, noise: Tensor | None = None, gene
     filled = unpatchify(torch.where(mask.unsqueeze(-1), painted, patches), size, grid)
     shown = as_bytes(images).cpu()
     return Filled(shown, grey_out(shown, mask.cpu(), size), denormalize(filled).cpu(), mask.cpu())
+
+
+def filling(images, count: int = 6):
+    """A function that `train` can call as its `pictures`: method → `count` of the images as the encoder sees them, filled in, and as they
+    are, uint8 (H, W, 3), under the same masks each time; None for a method that predicts something other than pixels, and
+    for one that takes more than images.
+
+    images: Images or OnDisk, from all over the set; cropped at their centre where they are larger than the method's.
+    """
+    some = images.take([i * len(images) // count for i in range(count)])
+    chosen = some.images if hasattr(some, "images") else torch.stack([some[i] for i in range(count)])  # (count, C, H, W)
+
+    def paint(method: Method) -> Tensor | None:
+        if getattr(method.target, "predicts", None) != "pixels" or getattr(method, "needs", ()):
+            return None
+        size = [side * method.encoder.patch_size for side in method.encoder.home_grid]
+        generator = torch.Generator(next(method.parameters()).device).manual_seed(0)
+        filled = fill_in(method, center_crop(chosen, size), generator=generator)
+        zoom = max(1, 128 // size[0])
+        return strip([filled.masked, filled.filled, filled.original]).repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)
+
+    return paint
 
 
 def borrowed(patches: Tensor, mask: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:

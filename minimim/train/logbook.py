@@ -1,9 +1,8 @@
-"""What a run reports while it goes on: a progress bar, metrics.jsonl, TensorBoard if that is installed, and the monitor."""
+"""What a run reports while it goes on: a progress bar, metrics.jsonl, TensorBoard where it is asked for, and the monitor."""
 
 import json
 import os
 import time
-import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -14,6 +13,7 @@ from tqdm.auto import tqdm
 from minimim.checkpoint import writing
 from minimim.config import TrainConfig
 from minimim.processes import rank, summed, world
+from minimim.train.board import Board
 
 METRICS = "metrics.jsonl"
 
@@ -23,12 +23,16 @@ class Logbook:
 
     `waiting` in a line is the fraction of the time, 0 to 1, that the loop waited for images. A GPU works off a queue of operations, and
     waiting that the queue hides is counted, too: 0 is certain, and a large fraction only a hint that images come too slowly.
+
+    unwritten: what the checkpoint of a resumed run says of the steps since its last line, so that the next line is about them, too.
+    pictures: as `Board` has it.
     """
 
-    def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool):
+    def __init__(self, out: Path | None, config: TrainConfig, total: int, start: int, images: int, *, monitor, bar: bool, unwritten=None, pictures=None):
         self.out, self.config, self.total, self.images, self.monitor = out, config, total, images, monitor
-        self.sums, self.steps, self.waited = {}, 0, 0.0
-        self.since = time.monotonic()
+        then = unwritten or {"sums": {}, "steps": 0, "waited": 0.0, "seconds": 0.0}
+        self.sums, self.steps, self.waited = dict(then["sums"]), then["steps"], then["waited"]
+        self.since = time.monotonic() - then["seconds"]
         self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
         main = rank() == 0
         size = config.batch_size
@@ -44,7 +48,7 @@ class Logbook:
                 partial.write_text("".join(json.dumps(line) + "\n" for line in self.history))
                 os.replace(partial, out / METRICS)
                 self.file = (out / METRICS).open("a")
-            self.board = open_board(out)
+            self.board = Board(out, start, total, self.history, pictures) if config.tensorboard else None
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +78,9 @@ class Logbook:
         if self.monitor and self.config.probe_every and epoch // self.config.probe_every > self.looked:
             self.looked = epoch // self.config.probe_every
             self.add({"step": step, "epoch": epoch, **self.look(method)})
+        if self.board and self.board.due(step):
+            with self.not_training():
+                self.board.paint(step, method)
 
     def write(self, step: int, epoch: float, lr: float, method) -> None:
         """One line: means over the steps since the last one and over the processes."""
@@ -93,21 +100,27 @@ class Logbook:
             with writing(self.out / METRICS):
                 print(json.dumps(line), file=self.file, flush=True)
         if self.board:
-            try:
-                for name, value in line.items():
-                    if name != "step":
-                        self.board.add_scalar(name, value, line["step"])
-            except OSError as error:
-                self.board = without_board(error)
+            self.board.add(line)
 
     def look(self, method) -> dict:
         """What the monitor measures of the method now, on the first process."""
         if rank() != 0:
             return {}
+        with self.not_training():
+            return self.monitor(method)
+
+    @contextmanager
+    def not_training(self):
+        """A context whose time counts neither as training nor as waiting."""
         began = time.monotonic()
-        seen = self.monitor(method)
-        self.since += time.monotonic() - began  # looking is not training
-        return seen
+        yield
+        self.since += time.monotonic() - began
+
+    def unwritten(self) -> dict:
+        """What the next line has to know of the steps since the last one, JSON-able, for the checkpoint. Of several processes, the
+        first one's share stands for all where they differ, which the loss and the gradient's norm never do."""
+        sums = {name: float(value) for name, value in self.sums.items()}
+        return {"sums": sums, "steps": self.steps, "waited": self.waited, "seconds": time.monotonic() - self.since}
 
 
 def read_metrics(out) -> list[dict]:
@@ -120,20 +133,3 @@ def read_metrics(out) -> list[dict]:
         except json.JSONDecodeError:
             break
     return lines
-
-
-def open_board(out: Path):
-    """A TensorBoard writer, or None where TensorBoard is not installed or cannot write."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-
-        return SummaryWriter(out / "tensorboard")
-    except ImportError:
-        return None
-    except OSError as error:
-        return without_board(error)
-
-
-def without_board(error: OSError) -> None:
-    """Warn that TensorBoard gets no more curves. That is no reason to end a run, because metrics.jsonl has the numbers."""
-    warnings.warn(f"TensorBoard cannot write ({error}): the run goes on without it", stacklevel=2)

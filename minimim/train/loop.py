@@ -22,6 +22,7 @@ from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.methods import Method
 from minimim.processes import rank, together, world
+from minimim.train.board import refuse_board
 from minimim.train.interrupt import Interrupt
 from minimim.train.logbook import Logbook
 from minimim.train.processes import pick_device, precision, refuse_different_starts, restarted
@@ -51,13 +52,16 @@ class Run:
     by_hand: bool = False
 
 
-def train(method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, bar=True, note: dict | None = None) -> Run:
+def train(
+    method: Method, data, config: TrainConfig | None = None, *, out=None, resume=False, monitor=None, pictures=None, bar=True, note: dict | None = None
+) -> Run:
     """Train a method on images; the method is changed in place.
 
     data: minimim.data Images or files. config: by default the method's own. out: a folder for checkpoints and
     metrics.jsonl; without it nothing is written. resume: go on from the checkpoint in `out`. monitor: a
-    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`. note: more to
-    write about the run into the checkpoint, JSON-able.
+    function of the method that gives numbers to watch every `probe_every` epochs, such as `evaluate.monitor(train, test)`. pictures: a function
+    of the method that gives TensorBoard a picture, such as `show.filling(images)`. note: more to write about the run into the
+    checkpoint, JSON-able.
     After Ctrl-C the current step is finished, and the run is saved and returned. A run that torchrun has restarted goes on by itself.
     Raises UserError for impossible settings and for what breaks during the run, NotFinite when a loss is not finite.
     """
@@ -69,6 +73,8 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
     out = Path(out) if out is not None else None
     method.to(device).train()
     refuse_parts(method, config)
+    if config.tensorboard:
+        refuse_board(out)
     about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec, **(note or {})}
     start, path = 0, out / checkpoint.NAME if out is not None else None
     there = path is not None and os.path.exists(path)
@@ -99,8 +105,9 @@ def train(method: Method, data, config: TrainConfig | None = None, *, out=None, 
         workers=config.workers,
         needs=getattr(method, "needs", ()),
     )
-    book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar)
-    save = Saver(path, method, optimizer, about, stepper, config.save_every)
+    unwritten = checkpoint.description(path).get("unwritten") if start else None
+    book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar, unwritten=unwritten, pictures=pictures)
+    save = Saver(path, method, optimizer, about, stepper, book, config.save_every)
     began, done = time.monotonic(), start
     own_draws = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with explained(config, device, path, whole_batch=bool(getattr(method, "whole_batch", ()))), own_draws, Interrupt(config.max_minutes) as interrupt, book:
@@ -168,8 +175,8 @@ def compile_parts(method: Method) -> None:
 class Saver:
     """Writes checkpoints at intervals and on request, but never after a step that was not finite."""
 
-    def __init__(self, path: Path | None, method, optimizer, about: dict, stepper: Stepper, every: float):
-        self.path, self.method, self.optimizer, self.about = path, method, optimizer, about
+    def __init__(self, path: Path | None, method, optimizer, about: dict, stepper: Stepper, book: Logbook, every: float):
+        self.path, self.method, self.optimizer, self.about, self.book = path, method, optimizer, about, book
         self.stepper, self.every, self.last = stepper, every, time.monotonic()
 
     def due(self) -> bool:
@@ -181,7 +188,8 @@ class Saver:
         """Save the run after `step` steps."""
         self.refuse_not_finite()
         if self.path is not None and rank() == 0:
-            save_state(self.path, self.method, self.optimizer, {**self.about, "step": step})
+            now = {"step": step, "unwritten": self.book.unwritten()}
+            save_state(self.path, self.method, self.optimizer, {**self.about, **now})
             self.last = time.monotonic()
 
     def refuse_not_finite(self) -> None:

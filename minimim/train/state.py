@@ -15,7 +15,9 @@ from minimim.errors import UserError
 from minimim.methods import Method, create
 from minimim.prompt import typed
 
-FREE = {"device", "workers", "save_every", "max_minutes", "log_every", "probe_every", "compile", "accumulate"}  # may change on resume
+FREE = {  # may change on resume
+    "device", "workers", "save_every", "max_minutes", "log_every", "tensorboard", "probe_every", "compile", "accumulate",
+}  # fmt: skip
 
 
 def save_state(path: Path, method: Method, optimizer, about: dict) -> None:

@@ -14,6 +14,7 @@ from foreign import build_mae, hugging_face, official, timm
 from helpers import build, raw
 from PIL import Image
 from safetensors.torch import save_file
+from tensor_board import read_back
 
 import minimim
 from minimim.cli import config_type, main, parse, shown
@@ -70,6 +71,18 @@ def test_the_way_of_a_learner_from_a_folder_to_a_table(capsys, pictures):
     assert code == 0 and len(told.splitlines()) == 2 + 4 * 2
     code, told, _ = ask(capsys, "finetune", "--checkpoint", pictures / "run", "--data", f"folder:{pictures}", "--epochs", 1)
     assert code == 0 and "12 test images" in told
+
+
+def test_curves_and_pictures_for_tensorboard_are_asked_for_by_one_option(capsys, pictures):
+    code, *_ = ask(capsys, *pretrain(pictures, "--tensorboard", "--log-every", 1))
+    curves, shots = read_back(pictures / "run")
+    assert code == 0 and [step for step, _ in curves["loss"]] == [1, 2, 3] == [step for step, _ in shots]
+    tuning = ("finetune", "--checkpoint", pictures / "run", "--data", f"folder:{pictures}", "--epochs", 1, "--tensorboard")
+    code, *_ = ask(capsys, *tuning, "--out", pictures / "tuned")
+    curves, shots = read_back(pictures / "tuned")
+    assert code == 0 and {"loss", "lr", "accuracy"} <= set(curves) and not shots
+    code, _, told = ask(capsys, *tuning)
+    assert code == 2 and len(told.splitlines()) == 1 and "there is none: give --out" in told
 
 
 def test_options_go_where_they_belong_and_only_those_that_were_given():

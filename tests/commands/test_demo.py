@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from helpers import build, raw
+from tensor_board import read_back
 
 from minimim.checkpoint import NAME
 from minimim.commands import demo as module
@@ -47,6 +48,13 @@ def test_the_demo_leaves_a_report_and_the_figures_behind(tiny, tmp_path, capsys)
         for value in results[kind].values():
             assert f"{value:.3f}" in page
     assert "minimim demo --seed 0" in page and results["versions"]["torch"] in page
+
+
+def test_the_demo_draws_its_curves_and_pictures_for_tensorboard_too(tiny, tmp_path):
+    for _ in range(2):  # the second one starts over
+        assert Demo(out=str(tmp_path), tensorboard=True).run() == 0
+        curves, shots = read_back(tmp_path)
+        assert [step for step, _ in curves["loss"]] == [2, 4, 6, 8, 10, 12, 14, 16] and len(shots) == 10
 
 
 def test_a_stopped_demo_goes_on_and_a_finished_one_starts_over(tiny, tmp_path, monkeypatch):

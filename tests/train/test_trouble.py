@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +12,7 @@ from test_train import Toy, run, settings
 
 from minimim import checkpoint
 from minimim.errors import UserError
-from minimim.train import logbook, trouble
+from minimim.train import trouble
 from minimim.train.loop import plan, steps_of
 
 NO_MEMORY = [
@@ -181,48 +179,6 @@ def test_every_other_error_stays_what_it_is(kind, tmp_path, monkeypatch):
     with pytest.raises(kind) as caught:
         run(Toy(raising(error)), settings(save_every=0), out=tmp_path)
     assert caught.value is error and checkpoint.read(tmp_path)[1]["step"] == 3
-
-
-class Board:
-    """A TensorBoard writer whose disk is full from some number on."""
-
-    def __init__(self, left):
-        self.left, self.seen = left, []
-
-    def add_scalar(self, name, value, step):
-        if len(self.seen) == self.left:
-            raise OSError(28, "No space left on device")
-        self.seen.append((name, value, step))
-
-    def close(self):
-        self.seen.append("closed")
-
-
-@pytest.mark.parametrize("left", [0, 7])
-def test_a_tensorboard_that_cannot_write_is_left_alone_and_the_run_goes_on(left, tmp_path, monkeypatch):
-    board = Board(left)
-    monkeypatch.setattr(logbook, "open_board", lambda out: board)
-    with pytest.warns(UserWarning, match="TensorBoard cannot write .*No space left") as warned:
-        result = run(Toy(), out=tmp_path)
-    assert result.finished and len(warned) == 1 and len(board.seen) == left
-    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 10
-
-
-def test_tensorboard_draws_every_number_of_every_line_and_is_closed(tmp_path, monkeypatch):
-    board = Board(left=-1)
-    monkeypatch.setattr(logbook, "open_board", lambda out: board)
-    history = run(Toy(), out=tmp_path).history
-    drawn = [(name, value, line["step"]) for line in history for name, value in line.items() if name != "step"]
-    assert board.seen == [*drawn, "closed"]
-
-
-def test_a_tensorboard_that_cannot_even_begin_does_not_stop_the_run(tmp_path, monkeypatch):
-    def refuse(place):
-        raise PermissionError(13, "Permission denied", str(place))
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=refuse))
-    with pytest.warns(UserWarning, match="TensorBoard cannot write .*Permission denied"):
-        assert run(Toy(), out=tmp_path).finished
 
 
 # What is told at the start
