@@ -30,6 +30,19 @@ HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"\.output\.dense\.", ".mlp.fc2."),
 ]
+ON_DISK = [  # (pattern of an official name, as Hugging Face's ViTModel has it in a file), in this order
+    (r"^(cls_token)$", r"embeddings.\1"),
+    (r"^pos_embed$", "embeddings.position_embeddings"),
+    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
+    (r"^norm\.", "layernorm."),
+    (r"^blocks\.", "encoder.layer."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.(query|key|value)\.", r".attention.attention.\1."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+]
 WRAPPERS = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")  # anywhere in a name
 FIRST = re.compile(r"^((?:.*?\.)??)(patch_embed\.proj|(vit\.)?embeddings\.patch_embeddings\.projection)\.weight$")
 USUAL = (  # of several encoders in one file, the one that is evaluated: in DINO and iBOT, I-JEPA, MoCo v3; and averages
@@ -106,10 +119,10 @@ def choose(found: list[str], key: str) -> str:
     return usual[0]
 
 
-def rename(name: str) -> str:
-    """A Hugging Face name in the official spelling."""
-    for pattern, official in HUGGING_FACE:
-        name = re.sub(pattern, official, name)
+def rename(name: str, spelling: list[tuple[str, str]] = HUGGING_FACE) -> str:
+    """A Hugging Face name in the official spelling, or by ON_DISK the other way."""
+    for pattern, other in spelling:
+        name = re.sub(pattern, other, name)
     return name
 
 
@@ -121,6 +134,17 @@ def merge_qkv(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if ".attn.q." in name and all(each in weights for each in trio):
             merged[name.replace(".attn.q.", ".attn.qkv.")] = torch.cat([merged.pop(each) for each in trio])
     return merged
+
+
+def to_hugging_face(official: dict[str, Tensor]) -> dict[str, Tensor]:
+    """An encoder's weights, under the official MAE's and timm's names, as Hugging Face's ViTModel has them in a file: queries, keys and
+    values apart, (D, D) each."""
+    apart = {}
+    for name, tensor in official.items():
+        trio = tensor.chunk(3) if ".attn.qkv." in name else ()
+        parts = {name.replace(".qkv.", f".{each}."): part for each, part in zip(("query", "key", "value"), trio, strict=False)}
+        apart |= parts or {name: tensor}
+    return {rename(name, ON_DISK): tensor for name, tensor in apart.items()}
 
 
 def to_ours(name: str) -> str:
