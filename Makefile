@@ -14,7 +14,7 @@ SET_UP := requirements.lock requirements-test.lock pyproject.toml
 # how torch's threads wait for each other: minimim/threads.py says why; your own setting stays
 export GOMP_SPINCOUNT ?= 2000
 
-.PHONY: setup demo test test-fast lab lint exercises pages grade lock
+.PHONY: setup demo test test-fast lab lint exercises pages book grade lock
 
 setup: .venv/lab  ## make .venv and install what a learner needs; CPU=1 takes the small PyTorch without CUDA
 demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
@@ -38,6 +38,12 @@ exercises: .venv/test  ## make exercises/ from solutions/
 pages: .venv/test  ## bring README.md, and in docs/ the claims, the map and the cheat sheet, up to date with lessons and methods
 	$(BIN)/python scripts/readme.py --no-drawing
 	$(BIN)/python scripts/claims.py
+	$(BIN)/python scripts/course_map.py
+	$(BIN)/python scripts/cheat_sheet.py
+book: .venv/book  ## the web edition, in runs/book/html: the lessons as they are stored, sets without solutions, what is measured, the library
+	$(BIN)/python -m book.gather runs/book/source
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c book -d runs/book/doctrees runs/book/source runs/book/html
+	$(BIN)/python -m book.check runs/book/html
 grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before
 	$(BIN)/python scripts/problem_sets.py grade "$(FOLDER)"
 
