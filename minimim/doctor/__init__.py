@@ -17,7 +17,7 @@ BEFORE = (  # what the set-up itself needs
     folder.room_for_downloads, folder.writing, folder.synchronised, folder.long_path, pythons.pip, network.index,
 )  # fmt: skip
 AFTER = (  # what the course needs
-    pythons.version, pythons.build, pythons.managed, pythons.pip, packages.installed, packages.matching, packages.working, packages.images,
+    pythons.version, pythons.build, pythons.managed, pythons.pip, packages.installed, network.index_if_needed, packages.matching, packages.working, packages.images,
     jupyter.notebooks, jupyter.kernel, pythons.others, packages.device, computer.processor, computer.memory, folder.room, folder.writing,
     folder.synchronised, folder.long_path, folder.lessons, network.proxy,
 )  # fmt: skip
@@ -28,14 +28,16 @@ def run(looks=AFTER) -> int:
     is not there, else 0. looks: functions that return a Finding, or None where there is nothing to say on this computer."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a path may have letters that a code page lacks
-    wrong = 0
+    wrong, said = 0, set()
     for look in looks:
         found = look()
         if found is None:
             continue
         print(("[ok]   " if found.fine else "[mend] " if found.needed else "[note] ") + found.what, flush=True)
         if not found.fine:
-            print("       " + ("do: " if found.needed else "better: ") + found.advice, flush=True)
+            advice = "the same as above" if found.advice in said else found.advice
+            print("       " + ("do: " if found.needed else "better: ") + advice, flush=True)
+            said.add(found.advice)
             wrong += found.needed
     print("everything that is needed is there" if not wrong else f"{wrong} to mend, marked [mend] above; then run this again")
     return 1 if wrong else 0

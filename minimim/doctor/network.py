@@ -10,6 +10,7 @@ import tempfile
 import urllib.request
 from importlib.util import find_spec
 
+from minimim.doctor import packages
 from minimim.doctor.finding import WINDOWS, Finding
 
 ASKED = "einops"  # a small package that the course needs
@@ -42,6 +43,11 @@ def index() -> Finding | None:
         except (OSError, subprocess.SubprocessError):
             return explained("timed out")
     return Finding(True, "packages can be fetched") if done.returncode == 0 else explained(done.stderr)
+
+
+def index_if_needed() -> Finding | None:
+    """The same, where a package is missing."""
+    return None if packages.ready() else index()
 
 
 def explained(said: str) -> Finding:

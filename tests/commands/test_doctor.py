@@ -31,6 +31,18 @@ def test_what_is_missing_comes_with_what_to_do(capsys, needed, code, mark, word)
     assert told[0] == f"{mark} a hammer" and told[1].split() == f"{word}: buy a hammer".split() and len(told) == 3
 
 
+def test_the_same_advice_is_given_once(capsys):
+    assert doctor.run((lambda: Finding(False, "a hammer", "buy tools"), lambda: Finding(False, "a saw", "buy tools"))) == 1
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[1::2]] == ["do: buy tools", "do: the same as above"]
+
+
+def test_the_way_to_packages_is_looked_at_while_one_is_missing(monkeypatch):
+    monkeypatch.setattr(doctor.network, "index", lambda: "asked")
+    for there, asked in ((True, None), (False, "asked")):
+        monkeypatch.setattr(packages, "ready", lambda there=there: there)
+        assert doctor.network.index_if_needed() == asked
+
+
 def test_before_the_set_up_only_what_the_set_up_needs_is_looked_at(monkeypatch):
     seen = []
     monkeypatch.setattr(doctor, "run", lambda looks: seen.append(looks) or 0)
@@ -50,7 +62,7 @@ def test_it_runs_on_the_standard_library_alone_and_says_what_is_missing(tmp_path
     done = bare(tmp_path, "doctor")
     assert done.returncode == 1 and not done.stderr
     assert f"[mend] not installed for this Python: {', '.join(packages.LEAST)}\n" in done.stdout
-    assert "needed to open the lessons: jupyterlab, ipywidgets" in done.stdout and done.stdout.count(finding.INSTALL) == 2
+    assert "needed to open the lessons: jupyterlab, ipywidgets" in done.stdout and done.stdout.count(finding.INSTALL) == 1 and "do: the same as above" in done.stdout
 
 
 @pytest.mark.parametrize("error", ["OSError('libtorch.so: cannot open')", "ImportError('DLL load failed')", "RuntimeError('operator nms')"])

@@ -74,6 +74,12 @@ def test_the_small_pytorch_is_taken_first_and_remembered(clone):
     assert make(clone, "setup")[0] == 0 and asked(clone) == [CPU, ALL]
 
 
+def test_without_make_the_readme_has_the_same_lines():
+    page = (TOP / "README.md").read_text(encoding="utf-8")
+    for line in (CPU.replace(" --quiet --disable-pip-version-check", "").replace(" --force-reinstall", ""), PIP[:14] + ' -c requirements.lock -e ".[lab]"'):
+        assert f"\n    python {line}\n" in page
+
+
 def test_when_pip_fails_the_doctor_explains_and_the_next_try_begins_again(clone):
     (clone / "broken").touch()
     for words in ([], ["CPU=1"]):

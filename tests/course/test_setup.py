@@ -1,6 +1,9 @@
 """What is installed, in all the places that say so: they must agree."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from itertools import chain
 
@@ -8,6 +11,7 @@ import pytest
 from helpers import TOP
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import minimim
@@ -70,6 +74,22 @@ def test_conda_gives_python_alone_and_the_project_the_rest():
     assert entries == ["conda-forge", "python=3.12", "pip", "pip:", "--constraint requirements.lock", "--editable .[lab]"]
     low, high = re.findall(r"3\.\d+", PROJECT["requires-python"])
     assert low == "3.11" and high == "3.14"
+    python = entries[1].removeprefix("python=")
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
+    assert resolved("requirements.lock", python, PLATFORMS[0])["torch"]
+
+
+@pytest.mark.slow
+def test_the_part_of_conda_that_is_for_pip_is_what_pip_can_read(tmp_path):
+    """conda writes it into a file beside environment.yml, as here, and hands that to pip."""
+    lines = re.findall(r"^ {6}- (.*)$", (TOP / "environment.yml").read_text(), re.MULTILINE)
+    for name in ("pyproject.toml", "requirements.lock", "README.md", "LICENSE"):
+        shutil.copy(TOP / name, tmp_path)
+    (tmp_path / "minimim").mkdir()
+    (tmp_path / "condaenv.requirements.txt").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--no-build-isolation", "-r", "condaenv.requirements.txt"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert f"Would install minimim-{PROJECT['version']}" in done.stdout, done.stderr
 
 
 def test_python_versions_are_the_same_everywhere():
