@@ -157,7 +157,7 @@ def told(one: survey.Paper) -> dict[str, str]:
         facts[name] = marked(one, axis) + (f" [{words}]" if words else "")
     facts["on"] = one.modality
     scores = {"fine-tuned": one.finetuned, "linear": one.linear, "epochs": one.epochs}
-    facts["ImageNet-1K, ViT-B/16"] = ", ".join(f"{name} {value:g}" for name, value in scores.items() if value is not None)
+    facts["ImageNet-1K, ViT-B/16"] = ", ".join(f"{name} {value}" for name, value in scores.items() if value is not None)
     facts["other numbers"] = one.numbers
     facts["in this library"] = ", ".join(f"{name} (minimim methods --card {name})" for name in one.recipes)
     return facts | {"code": one.code, "read in": one.source}

@@ -27,6 +27,16 @@ DAMAGE: dict[str, tuple[float, ...]] = {
     "dropped": (0.1, 0.25, 0.5),  # words lost at random, each with this probability
     "scrambled": (1.0,),  # the words of all texts dealt out anew: what is left without any meaning
 }
+PLAIN = {  # how a change is named for a reader
+    "ngrams": "{0[0]} to {0[1]} words a term",
+    "weighting": "weighting: {}",
+    "stop_words": "stop words: {}",
+    "linkage": "linkage: {}",
+    "k": "{} clusters",
+    "kept": "first {:.0%} of the words kept",
+    "dropped": "{:.0%} of the words dropped",
+    "scrambled": "{:.0%} of the words dealt out anew",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,11 @@ class Row:
     chance_base: float  # the index that 95 in 100 shuffles of the labels stay below
     to_taxonomy: float  # mean over the repeats
     chance_taxonomy: float
+
+    @property
+    def name(self) -> str:
+        """What was changed, for a reader: "12 clusters", "linkage: single", "10 % of the words dropped"."""
+        return PLAIN[self.axis].format(self.value).replace("%", " %")
 
 
 def settings(

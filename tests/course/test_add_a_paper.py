@@ -10,6 +10,7 @@ from minimim import survey
 from minimim.errors import UserError
 from minimim.survey.catalogue import Paper
 from minimim.survey.checks import complaints
+from minimim.survey.results import LEVELS, Result
 from minimim.survey.tables import read, table
 
 PAGE = (TOP / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
@@ -28,6 +29,17 @@ def test_the_page_runs_from_top_to_bottom_and_its_line_fits_into_the_table(capsy
     one = read(row, Paper)
     assert list(names["row"]) == head.split(",") and one.key == "EdgeMAE" and not complaints(one)
     assert one.finetuned == 83.1 and one.unverified == ("decoder",) and one.masking_facets == ("gradient",)
+
+
+def test_the_line_of_its_number_fits_into_the_table_of_results():
+    (line,) = re.findall(r"^    (EdgeMAE,.*)$", PAGE, re.MULTILINE)
+    head = (TOP / "minimim/assets/survey/results.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert line.count(",") == head.count(",")
+    (row,) = csv.DictReader([head, line])
+    one = read(row, Result)
+    assert (one.key, one.architecture, one.protocol, one.epochs, one.accuracy) == ("EdgeMAE", "ViT-B/16", "fine-tuned", 300, 83.1)
+    assert (one.run_by, one.source, one.verified) == ("", "example/edge-mae:FINETUNE.md", "yes") and one.target_level in LEVELS
+    assert head.split(",")[2] == "run_by" and head.split(",")[-4] == "source"
 
 
 def test_the_example_does_not_exist():

@@ -53,6 +53,13 @@ def test_each_setting_stands_beside_the_base_the_taxonomy_and_chance():
     assert all(one.to_base == one.low == one.high == 1 for one in same)
     assert len({one.to_taxonomy for one in same}) == 1
     assert all(0 < one.chance_base < 0.1 and 0 < one.chance_taxonomy < 0.1 for one in rows)
+    assert [one.name for one in rows] == ["linkage: ward", "linkage: single", "6 clusters", "18 clusters"]
+
+
+def test_every_change_has_a_name_for_a_reader():
+    names = [robustness.Row(axis, value, *[0.0] * 6).name for axis, values in (robustness.AXES | robustness.DAMAGE).items() for value in values]
+    assert len(set(names)) == len(names) == sum(map(len, (robustness.AXES | robustness.DAMAGE).values()))
+    assert "1 to 2 words a term" in names and "10 % of the words dropped" in names
 
 
 def test_the_default_axes_hold_the_setting_that_is_varied():
