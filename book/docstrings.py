@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Collection
 
-SHAPE = re.compile(r"(?<![\w`])\((?:V, )?(?:[A-Z1…n]|[A-Z]\w? of all|of all)(?:[ ·×][\w·×−+ -]+?)?(?:, (?:[\w…·×/²−+ ]+))+\)(?!`)")
+SHAPE = re.compile(r"(?<![\w`])\((?:V, )?(?:[A-Z1…n]|[A-Z]\w? of all|of all)(?:[ ·×][\w·×−+ -]+?)?(?:(?:, [\w…·×/²−+ ]+)+|,)\)(?!`)")
 PAPER = re.compile(r"(arXiv )?\b(\d{4}\.\d{5})(v\d)?\b")
 CODE = re.compile(r"(`[^`\n]+`)")
 SPECIAL = re.compile(r"([\\*_\[\]<>$#{}])")

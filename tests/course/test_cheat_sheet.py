@@ -31,7 +31,7 @@ def test_readers_are_sent_to_the_page():
 
 def test_every_shape_in_symbols_is_the_shape_of_the_tensor(script):
     symbols, walk = script.example()
-    values = dict((name.strip("*"), int(value)) for name, _, value in rows(script.PAGE.read_text(encoding="utf-8"), "Symbols"))
+    values = {name.strip("*"): int(value) for name, _, value in rows(script.PAGE.read_text(encoding="utf-8"), "Symbols")}
     assert values == symbols and symbols["N"] == 64 > symbols["K"] == 16
     for what, shape, tensor in walk:
         assert script.sizes(shape, symbols) == tuple(tensor.shape), what
