@@ -13,14 +13,13 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-from minimim.doctor.finding import CPU_ONLY, INSTALL, Finding, install
+from minimim.doctor.finding import CPU_ONLY, INSTALL, TOP, Finding, install
 from minimim.doctor.pythons import numbers
 
 LEAST = {  # as pyproject.toml has it
     "torch": "2.6", "torchvision": "0.21", "numpy": "1.26", "einops": "0.8", "matplotlib": "3.8", "pillow": "10.2",
     "safetensors": "0.4.3", "tqdm": "4.66",
 }  # fmt: skip
-TOP = Path(__file__).resolve().parents[2]  # of the course, or where packages are installed
 ILLEGAL = (-getattr(signal, "SIGILL", 4), 0xC000001D, 0xC000001D - 2**32)  # exit codes of a Python that the processor ended
 
 

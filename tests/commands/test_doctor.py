@@ -86,6 +86,12 @@ def test_what_the_doctor_is_made_of_can_be_read_by_an_old_python_and_imports_onl
     assert all(n.startswith(allowed) or n.partition(".")[0] in sys.stdlib_module_names for n in names if n), names
 
 
+def test_where_minimim_came_as_a_wheel_the_advice_is_another(monkeypatch, tmp_path):
+    assert "-c requirements.lock" in finding.install("torch")
+    monkeypatch.setattr(finding, "TOP", tmp_path)
+    assert "--force-reinstall 'PATH-OF-THE-WHEEL[lab]'" in finding.install("torch")
+
+
 def test_the_versions_that_are_asked_for_are_those_of_the_project():
     asked = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]
     assert [f"{name}>={least}" for name, least in packages.LEAST.items()] == asked

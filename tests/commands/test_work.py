@@ -45,3 +45,10 @@ def test_without_lessons_or_jupyterlab_a_sentence_says_what_to_do(tmp_path, monk
     monkeypatch.setattr(lab, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="JupyterLab is not installed"):
         Lab().run()
+
+
+def test_lab_says_how_to_leave_and_keeps_jupyters_own_talk_short(course, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(lab.subprocess, "run", lambda command, **_: asked.append(command) or lab.subprocess.CompletedProcess(command, 0))
+    assert Lab(str(tmp_path / "work")).run() == 0
+    assert "Leave this window open" in capsys.readouterr().out.splitlines()[-1] and "--log-level=WARN" in asked[0]
