@@ -21,6 +21,7 @@ import nbformat
 
 sys.path.append(str(Path(__file__).parent))  # for when this file is loaded from elsewhere
 
+from class_report import report
 from handed_in import UNGRADED, gather, known_as
 from mending import leave_out, mend, task_of
 
@@ -45,6 +46,11 @@ class Row:
     tasks: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     graded: bool = False
+
+    @property
+    def notebook(self) -> Path:
+        """The submission as it was run."""
+        return GRADING / "autograded" / known_as(self.student) / self.problem_set / f"{self.problem_set}.ipynb"
 
     @property
     def feedback(self) -> str:
@@ -139,6 +145,9 @@ def grade(folder: str) -> int:
         told = f"{row.total:g} of {row.of:g}" + (f", {row.by_hand:g} more to give by hand" if row.by_hand else "")
         print("; ".join([f"{student} {name}: {told}", *row.remarks]), flush=True)
         write(rows, GRADING / "grades.csv")
+    for name, release in releases.items():
+        for line in report(name, release, [(row.tasks, row.notebook) for row in rows if row.graded and row.problem_set == name]):
+            print(line)
     print(f"{GRADING / 'grades.csv'}: {len(rows)} submissions")
     for name in sorted({row.problem_set for row in rows if row.graded}):
         try:

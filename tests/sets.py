@@ -11,7 +11,8 @@ from minimim import feedback
 from minimim.feedback.notebook import plain
 
 sys.path.append(str(TOP / "scripts"))
-import handed_in  # noqa: F401 (for the tests)
+import class_report  # noqa: F401 (for the tests)
+import handed_in  # noqa: F401
 import mending  # noqa: F401
 import problem_sets  # noqa: F401
 
