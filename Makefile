@@ -8,13 +8,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 NBVAL := --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/nbval.cfg
 SIZES := $(if $(SMALL),about 0.5 GB to download and 1.5 GB of disk,with the CUDA libraries on Linux about 3 GB to download and 6 GB of disk)
-EXPLAIN := { echo "pip could not install everything. Here is what minimim doctor finds:"; $(BIN)/python -m minimim doctor --before; exit 1; }
+EXPLAIN := { echo "pip could not install everything; its lines that begin with ERROR say why, and this is what minimim doctor finds:"; $(BIN)/python -m minimim doctor --before; exit 1; }
 SET_UP := requirements.lock requirements-test.lock pyproject.toml
 
 # how torch's threads wait for each other: minimim/threads.py says why; your own setting stays
 export GOMP_SPINCOUNT ?= 2000
 
-.PHONY: setup demo test test-fast lab lint exercises pages book grade lock
+.PHONY: setup demo test test-fast test-browser lab lint exercises pages book grade release-check lock
 
 setup: .venv/lab  ## make .venv and install what a learner needs; CPU=1 takes the small PyTorch without CUDA
 demo: setup  ## pretrain on scenes, probe, and write runs/demo/report.html
@@ -23,7 +23,7 @@ lab: setup  ## open the lessons in JupyterLab
 	$(BIN)/minimim lab
 # one thread for each worker: where threads are more than cores, they wait for each other most of the time; and the run at the end
 # of the build notebook takes three steps, not two minutes
-test test-fast: export OMP_NUM_THREADS = 1
+test test-fast test-browser: export OMP_NUM_THREADS = 1
 test test-fast: export MINIMIM_QUICK = 1
 test: .venv/test  ## everything, with parity against timm and transformers, and every notebook run
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
@@ -31,6 +31,9 @@ test: .venv/test  ## everything, with parity against timm and transformers, and 
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --nbval-lax $(NBVAL) solutions
 test-fast: .venv/test  ## the quick part of the tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
+test-browser: .venv/browser  ## JupyterLab in a real browser, screenshots in runs/browser/; QUICK=1: one lesson, every widget, one exercise
+	@$(BIN)/python tests_browser/chromium.py
+	$(BIN)/python -m pytest tests_browser $(if $(QUICK),--quick)
 lint: .venv/test
 	$(BIN)/python -m ruff check .
 exercises: .venv/test  ## make exercises/ from solutions/
@@ -44,6 +47,8 @@ book: .venv/book  ## the web edition, in runs/book/html: the lessons as they are
 	$(BIN)/python -m book.gather runs/book/source
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -c book -d runs/book/doctrees runs/book/source runs/book/html
 	$(BIN)/python -m book.check runs/book/html
+release-check: .venv/browser .venv/book  ## all that is to be done before a release, see CONTRIBUTING.md; STEPS="wheel oldest" does a part of it
+	$(BIN)/python scripts/release.py $(STEPS)
 grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before
 	$(BIN)/python scripts/problem_sets.py grade "$(FOLDER)"
 

@@ -9,7 +9,7 @@ from __future__ import annotations  # for minimim doctor, which tells a Python t
 from importlib import import_module
 from importlib.util import find_spec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"  # said here alone: pyproject.toml reads it
 
 SHORT = {  # short name → the part of the library that has it
     "bundled": "checkpoint",

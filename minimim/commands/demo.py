@@ -19,7 +19,7 @@ from minimim.draws import mix
 from minimim.errors import UserError
 from minimim.evaluate.compare import Scores
 from minimim.methods import Method
-from minimim.presets import preset
+from minimim.presets import images_of, preset
 from minimim.prompt import typed
 from minimim.show import fill_in, filling, report
 from minimim.train import train
@@ -43,21 +43,23 @@ class Demo:
     neither a GPU nor a network. After Ctrl-C, the same command goes on where it stopped."""
 
     seed: int = option(0, "random seed of the weights, the masks and the order of the images")
-    out: str = option("runs/demo", "folder for report.html, results.json and the checkpoint")
+    out: str = option("", "folder for report.html, results.json and the checkpoint (runs/demo, or runs/demo-fast)")
     preset: str = option("demo", "the preset to run; its data must have labels")
+    fast: bool = option(False, "shorten it to about a minute on a CPU, to see that it works; the figures are then worth nothing")
     device: str = option("auto", "auto, cpu, cuda or mps")
     tensorboard: bool = option(False, "also write curves and filled-in pictures for TensorBoard: tensorboard --logdir shows them")
 
     def run(self) -> int:
         """Run all four parts; print the table and where the report is."""
-        out, seconds = Path(self.out), {}
+        out, seconds = Path(self.out or "runs/demo" + "-fast" * self.fast), {}
         pick_device(self.device)  # a device that is not there is told before the images are drawn
-        base = preset(self.preset)
+        base = preset(self.preset, self.fast)
         config = replace(base.train, seed=self.seed, device=self.device, tensorboard=self.tensorboard)
 
         say(f"1/4  images: {base.data}")
         with timed(seconds, "data"):
-            images, test = (data.load(base.data, split, image_size=base.image_size) for split in ("train", "test"))
+            parts = ("train", "test")
+            images, test = (images_of(base, part) if self.fast else data.load(base.data, part, image_size=base.image_size) for part in parts)
 
         say(f"2/4  pretraining {base.method} ({base.size}) on {len(images):,} images without their labels, seed {self.seed}")
         torch.manual_seed(mix(self.seed))
@@ -76,14 +78,14 @@ class Demo:
             scores = evaluate.compare(method, labelled, test, seed=mix(self.seed))
         say("4/4  pictures and report")
         with timed(seconds, "report"):
-            results = self.results(scores, run, seconds, resume)
+            results = self.results(scores, run, seconds, resume, len(labelled))
             write(out / "report.html", self.report(method, test, run, scores, results))
         results["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
         write_json(str(out / RESULTS), results)
         print(f"\n{evaluate.table(scores)}\n\nthe report: {out / 'report.html'}")
         return 0
 
-    def results(self, scores: Scores, run: Run, seconds: dict, resumed: bool) -> dict:
+    def results(self, scores: Scores, run: Run, seconds: dict, resumed: bool, labels: int) -> dict:
         """Everything that was measured, and how."""
         rows = {kind: {name: round(scores[kind][name].value, 4) for name in ROWS} for kind in scores}
         return {
@@ -91,17 +93,21 @@ class Demo:
             "stderr": {kind: {name: round(scores[kind][name].stderr, 4) for name in ROWS} for kind in scores},
             "seconds": dict(seconds),
             "resumed": resumed,
-            "labels": LABELLED,
+            "labels": labels,
             "peak_memory_mib": peak_memory(),
             "steps": run.total,
             "final_loss": run.history[-1]["loss"],
-            "command": typed("minimim", "demo", "--seed", str(self.seed), *(["--preset", self.preset] if self.preset != "demo" else [])),
+            "command": typed("minimim", "demo", "--seed", str(self.seed), *self.words()),
             "seed": self.seed,
-            "preset": asdict(preset(self.preset)),
+            "preset": asdict(preset(self.preset, self.fast)),
             "machine": {"device": str(self.device), "cores": os.cpu_count(), "system": platform.system(), "chip": platform.machine()},
             "versions": {name: version(name) for name in ("minimim", "torch", "torchvision", "numpy")}
             | {"python": platform.python_version()},
         }
+
+    def words(self) -> list[str]:
+        """The options, besides the seed, that make the figures what they are."""
+        return [*(["--preset", self.preset] if self.preset != "demo" else []), *["--fast"] * self.fast]
 
     def report(self, method: Method, test, run: Run, scores: Scores, results: dict) -> str:
         """The page."""
@@ -118,7 +124,7 @@ class Demo:
                 (
                     "How good the features are",
                     report.table(["accuracy on test images", "linear probe", "k-NN"], rows, best=0)
-                    + f"<p>Ten classes, {LABELLED:,} labels, {len(test):,} test images; ± is one standard error. The linear probe on the pretrained "
+                    + f"<p>Ten classes, {results['labels']:,} labels, {len(test):,} test images; ± is one standard error. The linear probe on the pretrained "
                     f"encoder is {100 * ahead:.1f} points above the better of the two baselines. All three were measured in the same way.</p>",
                 ),
                 ("Loss", report.curve(run.history)),

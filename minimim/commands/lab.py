@@ -1,6 +1,7 @@
 """minimim work, minimim lab"""
 
 import filecmp
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from minimim.config import option
 from minimim.doctor.finding import INSTALL
 from minimim.errors import UserError
 
+SETTINGS = Path(minimim.__file__).parent / "assets" / "jupyter"  # JupyterLab asks nothing about news, and nbgrader's panels stay away
 COPIED = ("notebooks", "exercises", "benchmarks/results")  # the last: figures that lessons read
 
 
@@ -43,15 +45,26 @@ class Lab:
         if find_spec("jupyterlab") is None:
             raise UserError(f"JupyterLab is not installed: {INSTALL}")
         Work(self.out).run()
-        return subprocess.run([sys.executable, "-m", "jupyterlab", self.out], check=False).returncode
+        print("JupyterLab opens in your browser. Leave this window open meanwhile; Ctrl-C, pressed twice here, ends it", flush=True)
+        return subprocess.run([sys.executable, "-m", "jupyterlab", "--log-level=WARN", self.out], env=os.environ | quiet(), check=False).returncode
+
+
+def quiet() -> dict[str, str]:
+    """The variable that leads Jupyter to SETTINGS: after your own settings, which overrule them, and before those of installed packages."""
+    from jupyter_core.paths import jupyter_config_dir
+
+    paths = [os.environ.get("JUPYTER_CONFIG_PATH"), jupyter_config_dir(), str(SETTINGS)]
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
 
 
 def course() -> Path:
-    """The folder of the course: the one that minimim was installed from. Raises UserError when it is not there."""
-    top = Path(minimim.__file__).parent.parent
-    if not (top / COPIED[0]).is_dir():
-        raise UserError(f"there are no lessons beside {top / 'minimim'}: clone the course and install it from there by -e .")
-    return top
+    """The folder of the course: the repository that minimim was installed from, or what a wheel carries of it. Raises UserError when there
+    is neither."""
+    here = Path(minimim.__file__).parent
+    for top in (here.parent, here / "course"):  # setup.py fills the second one
+        if all((top / part).is_dir() for part in COPIED):
+            return top
+    raise UserError(f"there are no lessons beside {here}, nor in it: install a wheel of minimim, or clone the course and install it from there by -e .")
 
 
 def copy(top: Path, out: Path) -> tuple[list[Path], list[Path]]:

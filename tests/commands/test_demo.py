@@ -50,6 +50,16 @@ def test_the_demo_leaves_a_report_and_the_figures_behind(tiny, tmp_path, capsys)
     assert "minimim demo --seed 0" in page and results["versions"]["torch"] in page
 
 
+def test_a_fast_demo_says_what_it_is(tiny, tmp_path, monkeypatch, capsys):
+    short = replace(PRESETS["demo"], count=64)
+    monkeypatch.setattr(module, "preset", lambda name, fast=False: short if fast else PRESETS[name])
+    monkeypatch.chdir(tmp_path)
+    assert Demo(fast=True).run() == 0
+    results = json.loads((tmp_path / "runs" / "demo-fast" / "results.json").read_text())
+    assert results["command"] == "minimim demo --seed 0 --fast" and results["labels"] == 64 and results["steps"] == 8
+    assert "64 labels" in (tmp_path / "runs" / "demo-fast" / "report.html").read_text() and "64 images" in capsys.readouterr().out
+
+
 def test_the_demo_draws_its_curves_and_pictures_for_tensorboard_too(tiny, tmp_path):
     for _ in range(2):  # the second one starts over
         assert Demo(out=str(tmp_path), tensorboard=True).run() == 0
