@@ -24,6 +24,8 @@ WORN = (  # phrases that are to be said in plain words
     "on loan", "on the paper's word", "nothing more", "has its price", "the price of", "acquits", "made up its mind", "starts with its mind", "grow dear", "grows dear",
     "figures of speech", "all the same, because", "the house ", "is the honest", "honestly", "to be honest",
 )  # fmt: skip
+WIDGETS = {"live_fill_in": "00", "attention_lens": "03", "collapse_theatre": "10", "target_gallery": "11", "mask_explorer": "12"}  # each stands in one lesson
+MOVED = rf"interact\(|game|show\.({'|'.join(WIDGETS)})\("  # what a reader can move
 FREE_OF_TERMS = "00"  # the overview names what is to come
 
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=[p.stem for p in LESSONS])
@@ -202,9 +204,17 @@ def test_it_has_the_parts_of_a_lesson(path):
     for heading in ("## What you will see", "## What goes wrong", "## Recap", "## Check yourself"):
         assert re.search(rf"^{heading}", whole, re.MULTILINE), heading
     assert whole.partition("## Check yourself")[2].count("<details>") >= 5 and whole.count("Predict first") >= 2
-    assert whole.count("### Try it") in (1, 2) and any("interact(" in cell.source or "game" in cell.source for cell in code(notebook))
+    assert whole.count("### Try it") in (1, 2) and any(re.search(MOVED, cell.source) for cell in code(notebook))
     assert QUICK_CHECKS.get(number, "") in whole
     assert texts[-1].startswith("## Next") and "exercises/ps" in texts[-1] and texts[-1].count("arXiv") >= 3
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_each_widget_stands_in_its_lesson_alone_with_a_picture_for_those_without_a_kernel(name):
+    cells = [(path.stem[:2], cell) for path in LESSONS for cell in code(read(path)) if f"show.{name}(" in cell.source]
+    assert [number for number, _ in cells] == [WIDGETS[name]] and "nbval-ignore-output" in cells[0][1].metadata.tags
+    kept = cells[0][1].outputs[-1]
+    assert {"image/png", "image/jpeg"} & set(kept.data) and all(about["alt"] for about in kept.metadata.values())
 
 
 @pytest.fixture

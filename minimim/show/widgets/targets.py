@@ -39,7 +39,7 @@ def target_gallery(tokenizers: Mapping[str, nn.Module] | None = None, encoder=No
     encoder = (encoder or minimim.load(minimim.bundled("mae-scenes")).encoder).eval()
     targets = of_photographs(tokenizers or {}, encoder)
     known = lru_cache(2 * len(photos) * len(targets))(lambda name, n: targets[name][0](normalize(photos.images[n : n + 1])))
-    what = widgets.Select(options=list(targets), rows=7, description="target", layout=widgets.Layout(width="19em"))
+    what = widgets.Select(options=list(targets), value="HOG", rows=7, description="target", layout=widgets.Layout(width="19em"))
     which, change = choice("photograph", photos.classes, "cat"), choice("change", CHANGES)
     strength = slider("how much", 0.0, 0.0, 1.0, 0.1, readout_format=".0%")
 
@@ -50,14 +50,16 @@ def target_gallery(tokenizers: Mapping[str, nn.Module] | None = None, encoder=No
         photo = ((1 - strength.value) * whole + strength.value * CHANGES[change.value](whole)).mul(255).round().to(torch.uint8)
         before, other = known(what.value, n), known(what.value, (n + 1) % len(photos))
         now = read(normalize(photo[None])) if strength.value else before
-        moved = (distance(now, before) / distance(other, before)).item()
+        changed, told = "", "Choose a change, and how much of it"
+        if strength.value:
+            moved = float(distance(now, before) / distance(other, before))
+            changed, told = f", {change.value} {strength.value:.0%}", f"The change moves it by {moved:.2f} of its distance from another photograph's target"
         paper = Paper(2 * SIDE + 3 * BOARD, SIDE + LINE + BOARD)
-        paper.picture(BOARD, LINE, SIDE, photo, f"{which.value}, {change.value} {strength.value:.0%}" if strength.value else which.value)
+        paper.picture(BOARD, LINE, SIDE, photo, which.value + changed)
         paper.picture(SIDE + 2 * BOARD, LINE, SIDE, paint(now, before), what.value)
         paper.edge(SIDE + 2 * BOARD, LINE, SIDE, "target")
-        changed = f", {change.value} by {strength.value:.0%}," if strength.value else ""
-        alt = f"The photograph {which.value}{changed} and beside it its target {what.value}: {words}. The change moves the target by {moved:.2f} of its distance from another photograph's."
-        return Seen(paper, alt, f"{what.value}: {words}. The change moves it by {moved:.2f} of its distance from another photograph's target.", photo=True)
+        alt = f"The photograph {which.value}{changed}, and beside it its target {what.value}: {words}.{f' {told}.' * bool(changed)}"
+        return Seen(paper, alt, f"{what.value}: {words}. {told}", photo=True)
 
     return Live(look, [[what, widgets.VBox([which, change, strength])]])
 
