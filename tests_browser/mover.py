@@ -1,0 +1,237 @@
+"""Moves whatever controls a widget has, by mouse and by keyboard, and sees whether its picture follows.
+
+Controls are found by what they are in the page (sliders, lists, boxes to tick or to write in, buttons), so that a new widget is moved
+without being named here. A picture is compared by the pixels that the browser shows; a widget without one, by its words.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab import ERROR, Notebook
+from PIL import Image
+from playwright.sync_api import Locator
+
+from minimim.survey.definitions import DEFINITIONS
+
+WAIT = 30  # seconds for a picture to change; a kernel may have a pass through a network to do
+CALM = 0.4  # seconds without a change, after which a picture is looked at
+Seen = tuple[list[int], list[str]]
+ALONE = {"brush", *DEFINITIONS}  # controls that only say what another one will do: they must move, and the picture need not
+KINDS = {  # kind → how it is found inside a widget; in the order of moving: lists come late, because under some choices a slider does nothing
+    "play": ".widget-play button:first-child",
+    "slider": "[role=slider]",
+    "box": "input[type=checkbox], input[type=radio]",
+    "button": "button:not(.widget-play button):not(:has(input)):not([tabindex='-1']):not(.mod-active)",
+    "patch": "button[tabindex='-1']",
+    "words": "input[type=text]:not([readonly]), input[type=number], textarea",
+    "list": "select",
+    "file": "button:has(input[type=file])",
+}
+SEEN = """widget => {
+    const controls = '.widget-inline-hbox:has(input, select, textarea, [role=slider], button), button, .widget-play, style, script'
+    const pictures = [...widget.querySelectorAll('img, canvas')].map(one => {
+        const paper = document.createElement('canvas')
+        paper.width = one.naturalWidth ?? one.width
+        paper.height = one.naturalHeight ?? one.height
+        if (!paper.width || !one.checkVisibility()) return 0
+        const pen = paper.getContext('2d')
+        pen.drawImage(one, 0, 0)
+        return pen.getImageData(0, 0, paper.width, paper.height).data.reduce((sum, value) => (31 * sum + value) | 0, paper.width)
+    })
+    const words = []
+    for (const walk = document.createTreeWalker(widget, NodeFilter.SHOW_TEXT); walk.nextNode();)
+        if (!walk.currentNode.parentElement.closest(controls)) words.push(walk.currentNode.data.trim())
+    return [pictures, words]
+}"""
+STATE = "one => [one.ariaValueNow, one.value, one.checked, one.className, one.ariaPressed].join()"
+NAME = """one => (one.closest('.widget-inline-hbox')?.querySelector('.widget-label')?.textContent || one.textContent || one.title || one.placeholder || one.type || '').trim()"""
+
+
+@dataclass
+class Control:
+    """One control of a widget: what kind it is, what it is called, and where it is in the page."""
+
+    kind: str
+    name: str
+    handle: Locator
+
+    def state(self) -> str:
+        """What it is set to."""
+        return self.handle.evaluate(STATE)
+
+    def focus(self) -> None:
+        """Give it the keyboard, as Tab does."""
+        self.handle.focus()
+        assert self.handle.evaluate("one => one === document.activeElement"), f"{self.name} cannot be reached by keyboard"
+
+
+def widgets(notebook: Notebook) -> list[Locator]:
+    """The outputs of the notebook that hold widgets."""
+    return [one for one in notebook.all.locator(".jp-OutputArea-output:has(.jupyter-widgets)").all() if not one.locator("xpath=ancestor::*[contains(@class,'jupyter-widgets')]").count()]
+
+
+def controls(widget: Locator) -> Iterator[Control]:
+    """The controls of a widget, in the order of KINDS; of the clear buttons over a picture only three."""
+    for kind, selector in KINDS.items():
+        handles = widget.locator(selector).all()
+        if kind == "patch" and handles:
+            handles = [handles[0], handles[len(handles) // 3], handles[-1]]
+        yield from (Control(kind, handle.evaluate(NAME), handle) for handle in handles)
+
+
+class Mover:
+    """Moves the controls of one widget. names: of those that were moved; faults: what went wrong, in words."""
+
+    def __init__(self, notebook: Notebook, widget: Locator, name: str, wait: float = WAIT):
+        self.notebook, self.widget, self.name, self.wait = notebook, widget, name, wait
+        self.names, self.faults = [], []
+
+    def move_all(self) -> None:
+        """Every control by mouse, then every control by keyboard; a button that says Run Interact after the lists that wait for it."""
+        self.widget.scroll_into_view_if_needed()
+        self.notebook.shoot(f"{self.name} before", self.widget)
+        every = list(controls(self.widget))
+        manual = any(control.name == "Run Interact" for control in every)
+        every.sort(key=lambda control: control.name == "Run Interact")
+        for hand in ("mouse", "keyboard"):
+            for control in every:
+                if hand == "keyboard" and control.kind == "patch":
+                    continue  # two sliders do the same
+                alone = control.name in ALONE or manual and control.name != "Run Interact"
+                try:
+                    self.move(control, hand, alone)
+                except Exception as error:  # noqa: BLE001 (whatever it is: the other controls are tried, too)
+                    self.faults.append(f"{control.name} by {hand}: {str(error).splitlines()[0]}")
+                for wrong in self.widget.locator(ERROR).all():
+                    self.faults.append(f"{control.name} by {hand}: {wrong.text_content()[-300:]}")
+            self.notebook.shoot(f"{self.name} by {hand}", self.widget)
+        self.names = [control.name for control in every]
+
+    def move(self, control: Control, hand: str, alone: bool) -> None:
+        """Move a control until its picture changes; where the first step has no effect, some steps further."""
+        acts = MOVES[control.kind, hand]
+        before, state = self.calm(), control.state()
+        for act in acts:
+            act(self.notebook, control)
+            deadline = time.monotonic() + self.wait / len(acts)
+            while time.monotonic() < deadline:
+                if alone and control.state() != state or not alone and differ(before, self.seen()) and differ(before, self.calm()):
+                    if control.kind == "play":
+                        control.handle.click()  # pause
+                        self.calm()
+                    return
+                time.sleep(0.05)
+        moved = "" if control.state() != state else ", and it did not move itself"
+        self.faults.append(f"{control.name} by {hand}: the picture stayed as it was{moved}")
+
+    def seen(self) -> Seen:
+        """What the browser shows of the widget besides its controls: a number for the pixels of each picture, and the words."""
+        return self.widget.evaluate(SEEN)
+
+    def calm(self) -> Seen:
+        """What is seen once it has stopped changing."""
+        last, since = self.seen(), time.monotonic()
+        deadline = since + self.wait
+        while time.monotonic() - since < CALM and time.monotonic() < deadline:
+            time.sleep(0.05)
+            now = self.seen()
+            if now != last:
+                last, since = now, time.monotonic()
+        return last
+
+
+def differ(before: Seen, now: Seen) -> bool:
+    """Whether the picture is another one; where there never was one, the words. While a picture is missing, it is not there yet."""
+    return bool(now[0]) and 0 not in now[0] and now[0] != before[0] if before[0] else now != before
+
+
+def drag(part: float) -> Callable:
+    """Drag a slider's handle to a part of its track, by mouse."""
+
+    def act(notebook: Notebook, control: Control) -> None:
+        handle = control.handle.bounding_box()
+        track = control.handle.locator("xpath=ancestor::*[contains(@class,'noUi-target')]").bounding_box()
+        middle = handle["y"] + handle["height"] / 2
+        mouse = notebook.page.mouse
+        mouse.move(handle["x"] + handle["width"] / 2, middle)
+        mouse.down()
+        mouse.move(track["x"] + part * track["width"], middle, steps=5)
+        mouse.up()
+
+    return act
+
+
+def press(*keys: str) -> Callable:
+    """Press keys, after Tab brought the keyboard to a control."""
+
+    def act(notebook: Notebook, control: Control) -> None:
+        control.focus()
+        for key in keys:
+            notebook.page.keyboard.press(key)
+
+    return act
+
+
+def click(notebook: Notebook, control: Control) -> None:
+    """Press with the mouse."""
+    control.handle.click()
+
+
+def choose(notebook: Notebook, control: Control) -> None:
+    """Choose the next entry of a list with the mouse. The list that a browser unfolds is out of its page, so there it is chosen for the mouse."""
+    entries, now = control.handle.locator("option"), control.handle.evaluate("list => list.selectedIndex")
+    other = (now + 1) % entries.count()
+    if control.handle.evaluate("list => list.size > 1"):
+        entries.nth(other).click()
+    else:
+        control.handle.click()
+        notebook.page.keyboard.press("Escape")
+        control.handle.select_option(index=other)
+
+
+def upload(open_it: Callable) -> Callable:
+    """Bring a picture of one's own: each time another one."""
+
+    def act(notebook: Notebook, control: Control) -> None:
+        file = io.BytesIO()
+        Image.effect_noise((64, 64), 80 + time.monotonic() % 40).convert("RGB").save(file, "PNG")
+        with notebook.page.expect_file_chooser() as chosen:
+            open_it(notebook, control)
+        chosen.value.set_files({"name": f"mine-{time.monotonic():.3f}.png", "mimeType": "image/png", "buffer": file.getvalue()})
+
+    return act
+
+
+MOVES = {
+    ("play", "mouse"): [click],
+    ("play", "keyboard"): [press("Space")],
+    ("slider", "mouse"): [drag(0.25), drag(0.8)],
+    ("slider", "keyboard"): [press("ArrowRight"), press("ArrowLeft"), press("PageUp"), press("Home")],
+    ("box", "mouse"): [click],
+    ("box", "keyboard"): [press("Space")],
+    ("button", "mouse"): [click],
+    ("button", "keyboard"): [press("Space")],
+    ("patch", "mouse"): [click],
+    ("words", "mouse"): [lambda notebook, control: (control.handle.click(), notebook.page.keyboard.type("1"))],
+    ("words", "keyboard"): [press("2"), press("Enter")],
+    ("list", "mouse"): [choose, choose],
+    ("list", "keyboard"): [press("ArrowDown"), press("ArrowUp"), press("ArrowUp")],
+    ("file", "mouse"): [upload(click)],
+    ("file", "keyboard"): [upload(press("Enter"))],
+}
+
+
+def try_all(notebook: Notebook) -> tuple[dict[str, list[str]], list[str]]:
+    """Move every control of every widget in a notebook: ({widget: its controls}, faults)."""
+    moved, faults = {}, []
+    for number, widget in enumerate(widgets(notebook), 1):
+        cell = widget.locator("xpath=ancestor::*[@data-windowed-list-index][1]").get_attribute("data-windowed-list-index")
+        mover = Mover(notebook, widget, f"widget {number}")
+        mover.move_all()
+        moved[f"widget {number} in cell {cell}"] = mover.names
+        faults += [f"widget {number} in cell {cell}: {fault}" for fault in mover.faults]
+    lines = [f"{name}: {', '.join(names)}" for name, names in moved.items()]
+    (notebook.shots() / "controls.txt").write_text("\n".join(lines + faults) + "\n")
+    return moved, faults
