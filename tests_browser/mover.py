@@ -16,14 +16,16 @@ from playwright.sync_api import Locator
 from minimim.survey.definitions import DEFINITIONS
 
 WAIT = 30  # seconds for a picture to change; a kernel may have a pass through a network to do
+LONG = 300  # the same for what trains a network when it is told to
 CALM = 0.4  # seconds without a change, after which a picture is looked at
 Seen = tuple[list[int], list[str]]
 ALONE = {"brush", *DEFINITIONS}  # controls that only say what another one will do: they must move, and the picture need not
+RUN = "Run Interact"  # what ipywidgets writes on the button of a widget that waits for it
 KINDS = {  # kind → how it is found inside a widget; in the order of moving: lists come late, because under some choices a slider does nothing
     "play": ".widget-play button:first-child",
     "slider": "[role=slider]",
     "box": "input[type=checkbox], input[type=radio]",
-    "button": "button:not(.widget-play button):not(:has(input)):not([tabindex='-1']):not(.mod-active)",
+    "button": "button:not(.widget-play button):not(:has(input)):not([tabindex='-1'])",
     "patch": "button[tabindex='-1']",
     "words": "input[type=text]:not([readonly]), input[type=number], textarea",
     "list": "select",
@@ -73,11 +75,15 @@ def widgets(notebook: Notebook) -> list[Locator]:
 
 
 def controls(widget: Locator) -> Iterator[Control]:
-    """The controls of a widget, in the order of KINDS; of the clear buttons over a picture only three."""
+    """The controls of a widget, in the order of KINDS, each marked so that it stays the same one; of the clear buttons over a picture
+    only three. A button that is pressed already comes last, because only after another one can it be pressed."""
     for kind, selector in KINDS.items():
-        handles = widget.locator(selector).all()
-        if kind == "patch" and handles:
-            handles = [handles[0], handles[len(handles) // 3], handles[-1]]
+        count = widget.locator(selector).count()
+        numbers = sorted({0, count // 3, count - 1}) if kind == "patch" and count else range(count)
+        for number in numbers:
+            widget.locator(selector).nth(number).evaluate("(one, mark) => { one.dataset.mark = mark }", f"{kind} {number}")
+        handles = [widget.locator(f"[data-mark='{kind} {number}']") for number in numbers]
+        handles.sort(key=lambda handle: "mod-active" in (handle.get_attribute("class") or ""))
         yield from (Control(kind, handle.evaluate(NAME), handle) for handle in handles)
 
 
@@ -89,17 +95,17 @@ class Mover:
         self.names, self.faults = [], []
 
     def move_all(self) -> None:
-        """Every control by mouse, then every control by keyboard; a button that says Run Interact after the lists that wait for it."""
+        """Every control by mouse, then every control by keyboard; a button that runs what the others say comes after them."""
         self.widget.scroll_into_view_if_needed()
         self.notebook.shoot(f"{self.name} before", self.widget)
         every = list(controls(self.widget))
-        manual = any(control.name == "Run Interact" for control in every)
-        every.sort(key=lambda control: control.name == "Run Interact")
+        manual = any(control.name == RUN for control in every)
+        every.sort(key=lambda control: control.name == RUN)
         for hand in ("mouse", "keyboard"):
             for control in every:
                 if hand == "keyboard" and control.kind == "patch":
                     continue  # two sliders do the same
-                alone = control.name in ALONE or manual and control.name != "Run Interact"
+                alone = control.name in ALONE or manual and control.name != RUN
                 try:
                     self.move(control, hand, alone)
                 except Exception as error:  # noqa: BLE001 (whatever it is: the other controls are tried, too)
@@ -113,9 +119,10 @@ class Mover:
         """Move a control until its picture changes; where the first step has no effect, some steps further."""
         acts = MOVES[control.kind, hand]
         before, state = self.calm(), control.state()
+        differ = ran if control.name == RUN else follows
         for act in acts:
             act(self.notebook, control)
-            deadline = time.monotonic() + self.wait / len(acts)
+            deadline = time.monotonic() + (LONG if control.name == RUN else self.wait / len(acts))
             while time.monotonic() < deadline:
                 if alone and control.state() != state or not alone and differ(before, self.seen()) and differ(before, self.calm()):
                     if control.kind == "play":
@@ -142,9 +149,14 @@ class Mover:
         return last
 
 
-def differ(before: Seen, now: Seen) -> bool:
+def follows(before: Seen, now: Seen) -> bool:
     """Whether the picture is another one; where there never was one, the words. While a picture is missing, it is not there yet."""
     return bool(now[0]) and 0 not in now[0] and now[0] != before[0] if before[0] else now != before
+
+
+def ran(before: Seen, now: Seen) -> bool:
+    """Whether there is something else than before: a picture, or a sentence that says why there is none."""
+    return now != before and any(now[0] + now[1])
 
 
 def drag(part: float) -> Callable:
