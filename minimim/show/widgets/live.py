@@ -39,7 +39,7 @@ class Live(widgets.VBox):
     def __init__(self, draw: Callable[[], Seen], rows: Sequence[Sequence[widgets.Widget]], over: widgets.Widget | None = None, quiet: Sequence[widgets.Widget] = ()):
         self.draw, self.seen, self.waits = draw, None, False
         self.picture, self.line = widgets.HTML(), widgets.HTML()
-        self.picture.layout = widgets.Layout(margin="0", overflow="hidden")
+        self.picture.layout = widgets.Layout(margin="0", overflow="auto hidden")
         stage = self.picture if over is None else stacked(self.picture, over)
         bars = [widgets.HBox(list(row), layout=widgets.Layout(flex_flow="row wrap", align_items="center", overflow="visible")) for row in rows]
         for control in controls(rows):
@@ -102,7 +102,7 @@ def stacked(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:
     """Two widgets in one place."""
     for each in (below, above):
         each.layout.grid_area = "1 / 1 / 2 / 2"
-    return widgets.GridBox([below, above], layout=widgets.Layout(grid_template_columns="max-content", justify_items="flex-start", align_items="flex-start", overflow="hidden"))
+    return widgets.GridBox([below, above], layout=widgets.Layout(grid_template_columns="max-content", justify_items="flex-start", align_items="flex-start", overflow="auto hidden"))
 
 
 def board(grid: tuple[int, int], side: int, point: Callable[[int, int], None], *, left: int = BOARD, top: int = LINE) -> widgets.GridBox:
