@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 TOP = Path(__file__).parent.parent
-HEAVY = 2 * 1024 * 1024  # bytes that a page may take with all that it loads
+HEAVY = 2_000_000  # bytes that a page may take with all that it loads
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("source", "src"), ("iframe", "src"), ("video", "src")}
 FETCHED = {"stylesheet", "preload", "icon", "shortcut icon", "modulepreload", "preconnect", "dns-prefetch"}
 SECRET = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOTALL)
@@ -76,7 +76,7 @@ def heavy(site: Path, name: str, page: Page) -> Iterator[str]:
     """Whether a page is above the limit with all that it loads."""
     weight = weighs(site, name, page)
     if weight > HEAVY:
-        yield f"{weight / 1024 / 1024:.2f} MB with its pictures and scripts, above 2 MB"
+        yield f"{weight / 1e6:.2f} MB with its pictures and scripts, above 2 MB"
 
 
 def weighs(site: Path, name: str, page: Page) -> int:
@@ -133,7 +133,7 @@ def main(site: Path) -> int:
     print("\n".join(found) or "no dead link, nothing from another host, no solution", file=sys.stderr if found else sys.stdout)
     weights = {name: weighs(site, name, page) for name, page in pages_of(site).items()}
     name, weight = max(weights.items(), key=lambda each: each[1])
-    print(f"{len(weights)} pages; the heaviest, {name}, weighs {weight / 1024 / 1024:.2f} MB")
+    print(f"{len(weights)} pages; the heaviest, {name}, weighs {weight / 1e6:.2f} MB")
     return 1 if found else 0
 
 

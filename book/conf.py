@@ -33,6 +33,7 @@ toc_object_entries = False
 
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
@@ -40,6 +41,7 @@ html_last_updated_fmt = None
 html_theme_options = {
     "use_download_button": False,
     "navbar_persistent": [],
+    "search_as_you_type": False,  # book/_templates/layout.html leaves the index out
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "navigation_with_keys": True,

@@ -50,7 +50,7 @@ def test_a_script_or_a_style_of_another_host_is_found(tmp_path, loaded):
 
 
 def test_a_page_above_two_megabytes_is_found_by_all_that_it_loads(tmp_path):
-    assert check.faults(site(tmp_path, size=1_100_000)) == ["sub/b.html: 2.10 MB with its pictures and scripts, above 2 MB"]
+    assert check.faults(site(tmp_path, size=1_050_000)) == ["sub/b.html: 2.10 MB with its pictures and scripts, above 2 MB"]
 
 
 def test_only_the_icons_that_are_shown_are_kept():

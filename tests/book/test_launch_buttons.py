@@ -41,8 +41,10 @@ def test_with_an_address_there_are_colab_and_binder(tmp_path):
     assert '"https://github.com/somebody/minimim"' in page
 
 
-def test_without_one_there_are_none_and_answers_fold_and_equations_are_drawn(tmp_path):
+def test_without_one_there_are_none_and_answers_fold_equations_are_drawn_and_the_index_is_not_loaded(tmp_path):
     page = lesson_page(tmp_path, "")
     assert "colab" not in page.lower() and "binder" not in page.lower() and "github.com/somebody" not in page
     assert "<details><summary>Answer</summary>" in page and "<strong>bold</strong>" in page
+    assert "searchindex.js" not in page and 'content="width=device-width' in page
+    assert "searchindex.js" in (tmp_path / "site/search.html").read_text(encoding="utf-8")
     assert "<mfrac>" in page and not re.search("<script[^>]*mathjax", page.lower())

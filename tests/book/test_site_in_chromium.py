@@ -3,11 +3,18 @@
 Looks at runs/book/html; make book builds it. Needs Playwright, which make test-browser installs.
 """
 
+import os
 import re
 import shutil
+import sys
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from helpers import TOP
+
+sys.path.append(str(TOP))
+
+from book import check
 
 SITE = TOP / "runs/book/html"
 CHROMIUM = shutil.which("chromium")
@@ -63,10 +70,22 @@ def test_equations_are_drawn(browser):
 
 def test_a_folded_answer_opens(browser):
     page, _ = opened(browser, "notebooks/01_patches.html")
-    answer = page.locator("details").first
+    answer = page.locator(".bd-article details").first
     assert not answer.locator("p").first.is_visible()
     answer.locator("summary").click()
     assert answer.locator("p").first.is_visible()
+    page.context.close()
+
+
+def test_the_heaviest_page_is_below_two_megabytes_with_all_that_the_browser_asks_for(browser):
+    weights = {name: check.weighs(SITE, name, page) for name, page in check.pages_of(SITE).items()}
+    name, loaded = max(weights, key=weights.get), set()
+    page = browser.new_context().new_page()
+    page.on("requestfinished", lambda request: loaded.add(unquote(urlsplit(request.url).path)))
+    page.goto(f"file://{SITE}/{name}")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_load_state("networkidle")
+    assert len(loaded) > 10 and sum(os.path.getsize(path) for path in loaded) < 2_000_000, name
     page.context.close()
 
 
