@@ -37,7 +37,7 @@ templates_path = ["_templates"]
 html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_last_updated_fmt = None
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "use_download_button": False,
     "navbar_persistent": [],
