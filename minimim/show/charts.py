@@ -15,7 +15,8 @@ FLOOR = "#aaaaaa"  # of baselines
 def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: str, floors: Mapping[str, float | tuple[float, float]] | None = None, digits: int = 3, limits=None, turns: int = 1) -> Shown:
     """Numbers as bars with their names, the number written at the end of each: {name: value, or (value, error)}.
 
-    label: what is measured and what the error is. floors: the baselines, in grey, below. digits: of the numbers. limits: of the axis.
+    label: what is measured and what the error is; an error of 0, that of a single run, is not shown. floors: the baselines, in grey,
+    below. digits: of the numbers. limits: of the axis.
     turns: how many kinds of bars take turns, each in a colour of its own.
     """
     both = [(name, value, SERIES[n % turns]) for n, (name, value) in enumerate(values.items())] + [(name, value, FLOOR) for name, value in (floors or {}).items()]
@@ -23,6 +24,7 @@ def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: 
     axes = figure.subplots()
     for n, (_, value, colour) in enumerate(both):
         value, error = value if isinstance(value, tuple) else (value, None)
+        error = error or None
         axes.barh(n, value, xerr=error, color=colour, height=0.65, error_kw={"capsize": 3})
         words = f"{value:z.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")  # z: no minus before zeros
         axes.annotate(words, (max(value + (error or 0), 0), n), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)

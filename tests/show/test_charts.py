@@ -14,7 +14,7 @@ def written(shown):
 
 
 def test_bars_carry_their_numbers_errors_and_baselines():
-    shown = bars({"MAE": (0.656, 0.008), "other": 0.5}, floors={"raw pixels": 0.478}, label="accuracy (± standard error)", alt="accuracy of two probes and of raw pixels")
+    shown = bars({"MAE": (0.656, 0.008), "other": (0.5, 0.0)}, floors={"raw pixels": 0.478}, label="accuracy (± standard error)", alt="accuracy of two probes and of raw pixels")
     check(shown)
     assert {"0.656 ± 0.008", "0.500", "0.478", "MAE", "other", "raw pixels"} <= set(written(shown))
     axes = shown.figure.axes[0]
