@@ -4,6 +4,7 @@ Controls are found by what they are in the page (sliders, lists, boxes to tick o
 without being named here. A picture is compared by the pixels that the browser shows; a widget without one, by its words.
 """
 
+import base64
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -25,11 +26,12 @@ KINDS = {  # kind → how it is found inside a widget; in the order of moving: l
     "play": ".widget-play button:first-child",
     "slider": "[role=slider]",
     "box": "input[type=checkbox], input[type=radio]",
-    "button": "button:not(.widget-play button):not(:has(input)):not([tabindex='-1'])",
+    "button": "button:not(.widget-play button):not(.widget-upload):not([tabindex='-1'])",
     "patch": "button[tabindex='-1']",
     "words": "input[type=text]:not([readonly]), input[type=number], textarea",
     "list": "select",
-    "file": "button:has(input[type=file])",
+    "file": ".widget-upload",
+    "drop": "[ondrop]",
 }
 SEEN = """widget => {
     const controls = '.widget-inline-hbox:has(input, select, textarea, [role=slider], button), button, .widget-play, style, script'
@@ -47,8 +49,17 @@ SEEN = """widget => {
         if (!walk.currentNode.parentElement.closest(controls)) words.push(walk.currentNode.data.trim())
     return [pictures, words]
 }"""
+CARRIED = """content => {
+    const carried = new DataTransfer()
+    carried.items.add(new File([Uint8Array.from(atob(content), letter => letter.charCodeAt(0))], 'fallen.png', {type: 'image/png'}))
+    return carried
+}"""
 STATE = "one => [one.ariaValueNow, one.value, one.checked, one.className, one.ariaPressed].join()"
-NAME = """one => (one.closest('.widget-inline-hbox')?.querySelector('.widget-label')?.textContent || one.textContent || one.title || one.placeholder || one.type || '').trim()"""
+NAME = """one => {
+    const label = one.closest('.widget-inline-hbox')?.querySelector('.widget-label')
+    const names = [label?.textContent, one.closest('label')?.textContent, one.textContent, one.title, one.placeholder, one.type]
+    return names.map(name => (name ?? '').replace('\u200b', '').trim()).find(name => name) ?? 'unnamed'
+}"""
 
 
 @dataclass
@@ -103,8 +114,8 @@ class Mover:
         every.sort(key=lambda control: control.name == RUN)
         for hand in ("mouse", "keyboard"):
             for control in every:
-                if hand == "keyboard" and control.kind == "patch":
-                    continue  # two sliders do the same
+                if (control.kind, hand) not in MOVES:
+                    continue
                 alone = control.name in ALONE or manual and control.name != RUN
                 try:
                     self.move(control, hand, alone)
@@ -122,13 +133,16 @@ class Mover:
         differ = ran if control.name == RUN else follows
         for act in acts:
             act(self.notebook, control)
-            deadline = time.monotonic() + (LONG if control.name == RUN else self.wait / len(acts))
-            while time.monotonic() < deadline:
+            plays = True
+            start, patience = time.monotonic(), LONG if control.name == RUN else self.wait / len(acts)
+            while time.monotonic() - start < patience:
+                if control.kind == "play" and plays and differ(before, self.seen()):
+                    control.handle.click()  # pause, so that it becomes calm
+                    plays = False
                 if alone and control.state() != state or not alone and differ(before, self.seen()) and differ(before, self.calm()):
-                    if control.kind == "play":
-                        control.handle.click()  # pause
-                        self.calm()
                     return
+                if act is not acts[-1] and time.monotonic() - start > 1 and control.state() == state:
+                    break  # it is at its end, where this step leads nowhere
                 time.sleep(0.05)
         moved = "" if control.state() != state else ", and it did not move itself"
         self.faults.append(f"{control.name} by {hand}: the picture stayed as it was{moved}")
@@ -203,20 +217,31 @@ def choose(notebook: Notebook, control: Control) -> None:
         control.handle.select_option(index=other)
 
 
+def picture() -> bytes:
+    """A PNG of one's own: each time another one."""
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 80).convert("RGB").save(file, "PNG")
+    return file.getvalue()
+
+
 def upload(open_it: Callable) -> Callable:
-    """Bring a picture of one's own: each time another one."""
+    """Choose a picture of one's own in the window that a control opens."""
 
     def act(notebook: Notebook, control: Control) -> None:
-        file = io.BytesIO()
-        Image.effect_noise((64, 64), 80 + time.monotonic() % 40).convert("RGB").save(file, "PNG")
         with notebook.page.expect_file_chooser() as chosen:
             open_it(notebook, control)
-        chosen.value.set_files({"name": f"mine-{time.monotonic():.3f}.png", "mimeType": "image/png", "buffer": file.getvalue()})
+        chosen.value.set_files({"name": f"mine-{time.monotonic():.3f}.png", "mimeType": "image/png", "buffer": picture()})
 
     return act
 
 
-MOVES = {
+def drop(notebook: Notebook, control: Control) -> None:
+    """Let a picture of one's own fall, as if it came from another window."""
+    carried = notebook.page.evaluate_handle(CARRIED, base64.b64encode(picture()).decode())
+    control.handle.dispatch_event("drop", {"dataTransfer": carried})
+
+
+MOVES = {  # what is not here has a control beside it that does the same: sliders for the patches, a button for what falls
     ("play", "mouse"): [click],
     ("play", "keyboard"): [press("Space")],
     ("slider", "mouse"): [drag(0.25), drag(0.8)],
@@ -232,6 +257,7 @@ MOVES = {
     ("list", "keyboard"): [press("ArrowDown"), press("ArrowUp"), press("ArrowUp")],
     ("file", "mouse"): [upload(click)],
     ("file", "keyboard"): [upload(press("Enter"))],
+    ("drop", "mouse"): [drop],
 }
 
 

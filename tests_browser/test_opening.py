@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from lab import Notebook
+from playwright.sync_api import expect
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,14 @@ def test_there_is_nothing_of_nbgrader(first):
     first.page.locator(".lm-MenuBar-item", has_text="View").click()
     assert "Assignment" not in first.page.locator(".lm-Menu").first.inner_text()
     first.page.keyboard.press("Escape")
+
+
+def test_arrows_still_go_from_cell_to_cell(first):
+    """They are kept from lists inside widgets alone, where JupyterLab would take them away."""
+    first.cell(1).locator(".jp-InputPrompt, .jp-MarkdownOutput").first.click()
+    for key, cell in (("ArrowDown", 3), ("ArrowDown", 4), ("ArrowUp", 3)):
+        first.page.keyboard.press(key)
+        expect(first.page.locator("#jp-main-statusbar")).to_contain_text(f"Cell {cell}/")
 
 
 def test_nothing_is_written_but_the_work_folder(first):
