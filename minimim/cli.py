@@ -7,6 +7,7 @@ import sys
 import typing
 import warnings
 from dataclasses import fields
+from difflib import get_close_matches
 
 from minimim import __version__
 from minimim.commands import COMMANDS
@@ -76,8 +77,18 @@ def parse(arguments: list[str]):
         add_fields(part, command)
         if arguments[:1] == [name]:
             add_recipe(part, command, wanted_method(arguments))
-    given = vars(parser.parse_args(arguments))
+    known, rest = parser.parse_known_args(arguments)
+    given = vars(known)
+    if rest:
+        raise unknown_option(rest[0], parts.choices[given["command"]])
     return build(COMMANDS[given.pop("command")], given)
+
+
+def unknown_option(word: str, part: argparse.ArgumentParser) -> UserError:
+    """The error for a word that a command does not know, with the nearest of its options."""
+    near = get_close_matches(word, part._option_string_actions, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]}? See" if near else "see"
+    return UserError(f"unknown option {word}: {hint} {part.prog} --help")
 
 
 def build(command, given: dict):

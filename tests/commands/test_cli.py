@@ -156,6 +156,9 @@ def test_a_card_of_no_method_is_one_sentence(capsys):
     "arguments, sentence",
     [
         (["pretrain", "--method", "mea"], "did you mean 'mae'"),
+        (["pretrain", "--epochz", "3"], "unknown option --epochz: did you mean --epochs? See minimim pretrain --help"),
+        (["pretrain", "--method", "simmim", "--mask-ration", "0.5"], "did you mean --mask-ratio? See minimim pretrain"),
+        (["check", "ps1.3", "ps1.4"], "unknown option ps1.4: see minimim check --help"),
         (["pretrain", "--data", "scene"], "did you mean 'scenes'"),
         (["pretrain", "--size", "mikro", "--data", "fashion"], "did you mean 'micro'"),
         (["pretrain", "--preset", "dmo"], "did you mean 'demo'"),

@@ -49,6 +49,8 @@ def test_the_version_is_said_once_and_agrees_with_changelog_and_citation():
     assert "version" not in project["project"] and project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "minimim.__version__"}
     assert release.version() == minimim.__version__
     release.versions()
+    for page in ("README.md", "CHANGELOG.md"):
+        assert set(re.findall(r"minimim-([\d.]+)-py3", (TOP / page).read_text(encoding="utf-8"))) == {minimim.__version__}
 
 
 @pytest.mark.parametrize("name, was, now", [
