@@ -120,7 +120,8 @@ class Logbook:
         """What the next line has to know of the steps since the last one, JSON-able, for the checkpoint. Of several processes, the
         first one's share stands for all where they differ, which the loss and the gradient's norm never do."""
         sums = {name: float(value) for name, value in self.sums.items()}
-        return {"sums": sums, "steps": self.steps, "waited": self.waited, "seconds": time.monotonic() - self.since}
+        seconds = time.monotonic() - self.since if self.steps else 0.0
+        return {"sums": sums, "steps": self.steps, "waited": self.waited, "seconds": seconds}
 
 
 def read_metrics(out) -> list[dict]:
