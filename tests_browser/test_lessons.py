@@ -12,11 +12,12 @@ def test_it_runs_without_an_error(lesson):
     assert lesson.not_run() == []
 
 
-def test_figures_are_as_large_as_they_were_made(lesson):
+def test_figures_are_as_large_as_they_were_made_and_no_larger(lesson):
     figures = lesson.figures()
     assert len(figures) >= 5
-    faults = [one for one in figures if one["width"] < max(LEAST, SHRUNK * one["intended"]) or one["over"] > 1]
-    assert faults == []
+    small = [one for one in figures if one["width"] < max(LEAST, SHRUNK * one["intended"])]
+    large = [one for one in figures if one["width"] > one["intended"] + 1 or one["over"] > 1]
+    assert small == [] and large == []
 
 
 def test_every_widget_moves_by_mouse_and_by_keyboard_and_its_picture_follows(lesson):

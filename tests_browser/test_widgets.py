@@ -48,6 +48,7 @@ def test_each_is_moved_by_mouse_and_by_keyboard_and_its_picture_follows(opened, 
     moved, faults = try_all(notebook)
     assert len(moved) == len(cells)
     assert faults == []
+    assert [one for one in notebook.figures() if one["width"] > one["intended"] + 1 or one["over"] > 1] == []
     assert notebook.errors() == []
 
 

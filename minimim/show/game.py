@@ -75,7 +75,7 @@ class Game:
 
         from minimim.show.pictures import png, strip
 
-        image, line = widgets.Image(format="png"), widgets.Label()
+        image, line = widgets.Image(format="png", layout=widgets.Layout(align_self="flex-start")), widgets.Label()  # at its own size, not the page's
         key = widgets.Text(placeholder="type a digit", layout=widgets.Layout(width="8em"))
         buttons = [widgets.Button(description=f"{digit} {name}") for digit, name in enumerate(self.names)]
 
