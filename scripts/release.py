@@ -166,7 +166,7 @@ def tests_on(name: str, *torches: str) -> None:
     python = environment(name, *torches)
     try:
         print(run(python, "-c", "import torch, torchvision; print('torch', torch.__version__, 'torchvision', torchvision.__version__)").strip(), flush=True)
-        print(run(python, "-m", "pytest", "-q", *SIDE_BY_SIDE, "-m", "not slow", *CORE, OMP_NUM_THREADS="1", MINIMIM_QUICK="1").splitlines()[-1])
+        print(run(python, "-m", "pytest", "-q", *SIDE_BY_SIDE, "-m", "not slow", *CORE, OMP_NUM_THREADS="1", MINIMIM_QUICK="1", PYTHONPATH=str(TOP)).splitlines()[-1])
     finally:
         shutil.rmtree(PLACE / name)
 

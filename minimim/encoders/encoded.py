@@ -30,7 +30,7 @@ def asked_for(want: str | Sequence[str], depth: int) -> tuple[bool, int | None]:
     want: "layers", "attention" (of the last block), "attention:2" (of block 2), or several of these. Raises UserError for another word,
     for a block that does not exist, and for the maps of several blocks.
     """
-    if not isinstance(want, (str, Sequence, set)):  # as a tuple, which torch.export of 2.6 can follow
+    if not isinstance(want, (str, Sequence, set)):  # a tuple, because the compiler of torch 2.6 cannot follow a union
         raise unknown("thing to want", want, ("layers", "attention", "attention:2"))
     words = {want} if isinstance(want, str) else set(want)
     maps = {word for word in words if word.partition(":")[0] == "attention"}

@@ -166,7 +166,10 @@ def fitting(side: int, largest: int) -> int:
     """
     if side <= largest:
         return side
-    return min(range((largest + 1) // 2, largest + 1), key=lambda window: (-side % window, -window))
+    best = largest
+    for window in range(largest - 1, (largest + 1) // 2 - 1, -1):  # a loop, which every torch.compile can follow
+        best = window if -side % window < -side % best else best
+    return best
 
 
 def regions(sides: tuple[int, int], padded: tuple[int, int], shifts: list[int], device) -> Tensor:
