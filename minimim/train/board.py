@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run, where it is asked for: a curve for every number of metrics.jsonl, and filled-in pictures."""
 
+import time
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,10 @@ class Board:
 
     def __init__(self, out: Path, start: int, total: int, history: list[dict], pictures=None):
         self.total, self.pictures, self.painted = total, pictures, start * PICTURES // total
-        self.writer, first = None, not any(out.glob(f"{FOLDER}/events.*"))
+        before = [int(path.name.split(".")[3]) for path in out.glob(f"{FOLDER}/events.out.tfevents.*")]  # when each was begun, in seconds
+        self.writer, first = None, not before
         with self.trying():
+            time.sleep(min(1.0, max(0.0, max(before, default=0) + 1 - time.time())))  # TensorBoard reads files in the order of these seconds
             self.writer = summary_writer()(out / FOLDER, purge_step=start + 1)
         for line in history if first else ():
             self.add(line)

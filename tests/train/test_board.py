@@ -165,3 +165,14 @@ def test_a_tensorboard_that_cannot_even_begin_does_not_stop_the_run(tmp_path, mo
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=refuse))
     with pytest.warns(UserWarning, match="TensorBoard cannot write .*Permission denied"):
         assert run(Toy(), settings(tensorboard=True), out=tmp_path).finished
+
+
+def test_parts_of_a_run_that_begin_in_one_second_are_read_in_their_order(tmp_path, monkeypatch):
+    numbers = iter(range(30, 10, -1))  # each part has a smaller process number than the one before it, by which names of one second are sorted
+    monkeypatch.setattr("os.getpid", lambda: next(numbers))
+    for start in (0, 4, 8):
+        part = board.Board(tmp_path, start, 12, [])
+        for step in range(start + 1, start + 5):
+            part.add({"step": step, "loss": float(step)})
+        part.close()
+    assert read_back(tmp_path)[0]["loss"] == [(step, float(step)) for step in range(1, 13)]
