@@ -93,6 +93,10 @@ class Notebook:
         expect(self.page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=1000 * seconds)
         expect(self.all.locator(".jp-InputPrompt", has_text="[*]")).to_have_count(0, timeout=1000 * seconds)
 
+    def is_idle(self) -> bool:
+        """Whether the kernel has nothing to do at this moment."""
+        return "| Idle" in self.page.locator("#jp-main-statusbar").text_content()
+
     def run_all(self) -> None:
         """Run All Cells from the menu, until the last cell has its number."""
         self.menu("Run", "Run All Cells")

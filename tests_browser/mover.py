@@ -18,7 +18,7 @@ from minimim.survey.definitions import DEFINITIONS
 
 WAIT = 30  # seconds for a picture to change; a kernel may have a pass through a network to do
 LONG = 300  # the same for what trains a network when it is told to
-CALM = 0.4  # seconds without a change, after which a picture is looked at
+CALM, STEP = 0.4, 0.05  # seconds without a change, after which a picture is looked at; seconds between two looks
 Seen = tuple[list[int], list[str]]
 ALONE = {"brush", *DEFINITIONS}  # controls that only say what another one will do: they must move, and the picture need not
 RUN = "Run Interact"  # what ipywidgets writes on the button of a widget that waits for it
@@ -127,38 +127,48 @@ class Mover:
         self.names = [control.name for control in every]
 
     def move(self, control: Control, hand: str, alone: bool) -> None:
-        """Move a control until its picture changes; where the first step has no effect, some steps further."""
-        acts = MOVES[control.kind, hand]
-        before, state = self.calm(), control.state()
-        differ = ran if control.name == RUN else follows
-        for act in acts:
-            act(self.notebook, control)
-            plays = True
-            start, patience = time.monotonic(), LONG if control.name == RUN else self.wait / len(acts)
+        """Move a control until its picture changes; where the first step has no effect, some steps further. A list goes back to what it
+        said, because under another choice the other controls may have nothing to do."""
+        before, state, entry = self.calm(), control.state(), control.handle.evaluate("one => one.selectedIndex")
+        steps, differ = MOVES[control.kind, hand], ran if control.name == RUN else follows
+        for step in steps:
+            step(self.notebook, control)
+            start, patience, plays = time.monotonic(), LONG if control.name == RUN else self.wait / len(steps), control.kind == "play"
             while time.monotonic() - start < patience:
-                if control.kind == "play" and plays and differ(before, self.seen()):
+                if plays and differ(before, self.seen()):
                     control.handle.click()  # pause, so that it becomes calm
                     plays = False
-                if alone and control.state() != state or not alone and differ(before, self.seen()) and differ(before, self.calm()):
+                if alone and control.state() != state:
                     return
-                if act is not acts[-1] and time.monotonic() - start > 1 and control.state() == state:
+                if not alone and differ(before, self.seen()) and differ(before, now := self.calm()):
+                    if control.kind == "list":
+                        control.handle.select_option(index=entry)
+                        self.wait_for(lambda now=now: follows(now, self.seen()))
+                    return
+                if step is not steps[-1] and time.monotonic() - start > 1 and control.state() == state:
                     break  # it is at its end, where this step leads nowhere
-                time.sleep(0.05)
+                time.sleep(STEP)
         moved = "" if control.state() != state else ", and it did not move itself"
         self.faults.append(f"{control.name} by {hand}: the picture stayed as it was{moved}")
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds, or no longer than for a picture."""
+        start = time.monotonic()
+        while not condition() and time.monotonic() - start < self.wait:
+            time.sleep(STEP)
 
     def seen(self) -> Seen:
         """What the browser shows of the widget besides its controls: a number for the pixels of each picture, and the words."""
         return self.widget.evaluate(SEEN)
 
     def calm(self) -> Seen:
-        """What is seen once it has stopped changing."""
+        """What is seen once the kernel has nothing to do and the page has stopped changing."""
         last, since = self.seen(), time.monotonic()
         deadline = since + self.wait
         while time.monotonic() - since < CALM and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(STEP)
             now = self.seen()
-            if now != last:
+            if now != last or not self.notebook.is_idle():
                 last, since = now, time.monotonic()
         return last
 
