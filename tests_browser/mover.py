@@ -20,7 +20,7 @@ WAIT = 30  # seconds for a picture to change; a kernel may have a pass through a
 LONG = 300  # the same for what trains a network when it is told to
 CALM, STEP = 0.4, 0.05  # seconds without a change, after which a picture is looked at; seconds between two looks
 Seen = tuple[list[int], list[str]]
-ALONE = {"brush", *DEFINITIONS}  # controls that only say what another one will do: they must move, and the picture need not
+ALONE = {("slider", "brush"), *(("button", name) for name in DEFINITIONS)}  # (kind, name) of controls that only say what another one will do: they must move, and the picture need not
 RUN = "Run Interact"  # what ipywidgets writes on the button of a widget that waits for it
 KINDS = {  # kind → how it is found inside a widget; in the order of moving: lists come late, because under some choices a slider does nothing
     "play": ".widget-play button:first-child",
@@ -116,7 +116,7 @@ class Mover:
             for control in every:
                 if (control.kind, hand) not in MOVES:
                     continue
-                alone = control.name in ALONE or manual and control.name != RUN
+                alone = (control.kind, control.name) in ALONE or manual and control.name != RUN
                 try:
                     self.move(control, hand, alone)
                 except Exception as error:  # noqa: BLE001 (whatever it is: the other controls are tried, too)
