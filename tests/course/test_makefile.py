@@ -35,8 +35,9 @@ def clone(tmp_path):
 
 
 def make(folder, *words):
-    """(exit code, what was printed)."""
-    done = subprocess.run(["make", "PYTHON=./python", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    """(exit code, what was printed). Where make test runs this, the inner make must not know of it, and of its folders and words."""
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS", "CPU")}
+    done = subprocess.run(["make", "PYTHON=./python", *words], cwd=folder, env=alone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
 
 
