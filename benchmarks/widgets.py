@@ -8,16 +8,13 @@ sent; the way through the browser, which is not in it, is the same for all. What
 move needs the bundled model.
 """
 
-import argparse
 import itertools
 import time
-from pathlib import Path
 
 import torch
-from machine import RESULTS, quartiles, write
+from machine import options, quartiles, write
 
 from minimim import show
-from minimim.show.widgets.live import controls
 
 LIMITS = {"looked up": 100, "through the model": 300}  # milliseconds
 MOVES = {  # widget → control → whether a move looks up what was computed before or goes through the model; values, or "board" for its buttons
@@ -56,18 +53,14 @@ def moves_of(live, name: str):
     if name == "board":
         buttons = live.children[-2].children[1].children
         return itertools.cycle([button.click for button in buttons[::3]])
-    (control,) = [each for each in controls(live.children[:-2]) if getattr(each, "description", "") == name]
+    (control,) = [each for each in live.controls if getattr(each, "description", "") == name]
     if hasattr(control, "click"):
         return itertools.repeat(control.click)
     return itertools.cycle([lambda value=value: setattr(control, "value", value) for value in values(control)])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How long each widget's picture takes to follow the hand.")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="widgets work on the CPU")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument("--smoke", action="store_true", help="few moves")
-    args = parser.parse_args()
+    args = options("How long each widget's picture takes to follow the hand.").parse_args()
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, rows, built = 4 if args.smoke else 60, [], {}
     for widget, parts in MOVES.items():
@@ -76,7 +69,7 @@ def main() -> None:
         built[widget] = round(time.perf_counter() - began, 2)
         for name, how in parts.items():
             if widget == "target_gallery" and name == "change":
-                next(each for each in controls(live.children[:-2]) if each.description == "how much").value = 1.0
+                next(each for each in live.controls if each.description == "how much").value = 1.0
             taken = timed(live, itertools.islice(moves_of(live, name), count))
             spread = {key: round(value, 1) for key, value in quartiles(taken).items()}
             rows.append({"widget": widget, "control": name, "how": how, "limit": LIMITS[how], "moves": len(taken), "milliseconds": spread | {"longest": round(max(taken), 1)}})

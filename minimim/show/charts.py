@@ -23,11 +23,10 @@ def bars(values: Mapping[str, float | tuple[float, float]], *, alt: str, label: 
     figure = Figure(figsize=(8, 0.7 + 0.38 * len(both)), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for n, (_, value, colour) in enumerate(both):
-        value, error = value if isinstance(value, tuple) else (value, None)
-        error = error or None
-        axes.barh(n, value, xerr=error, color=colour, height=0.65, error_kw={"capsize": 3})
-        words = f"{value:z.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")  # z: no minus before zeros
-        axes.annotate(words, (max(value + (error or 0), 0), n), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+        value, error = value if isinstance(value, tuple) else (value, 0)
+        axes.barh(n, value, xerr=error or None, color=colour, height=0.65, error_kw={"capsize": 3})
+        words = f"{value:z.{digits}f}" + (f" ± {error:.{digits}f}" if error else "")  # z: no minus before zeros
+        axes.annotate(words, (max(value + error, 0), n), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(both)), [name for name, _, _ in both])
     axes.set(xlabel=label)
     axes.invert_yaxis()

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop
 
+from minimim.data.batches import read
 from minimim.data.images import check_batch, check_pixels, check_set
 from minimim.data.views import denormalize, normalize
 from minimim.errors import UserError
@@ -66,8 +67,7 @@ def filling(images, count: int = 6):
 
     images: Images or OnDisk, from all over the set; cropped at their centre where they are larger than the method's.
     """
-    some = images.take([i * len(images) // count for i in range(count)])
-    chosen = some.images if hasattr(some, "images") else torch.stack([some[i] for i in range(count)])  # (count, C, H, W)
+    chosen = read(images, torch.arange(count) * len(images) // count)  # (count, C, H, W)
 
     def paint(method: Method) -> Tensor | None:
         if getattr(method.target, "predicts", None) != "pixels" or getattr(method, "needs", ()):

@@ -18,7 +18,6 @@ from minimim import show
 from minimim.errors import UserError
 from minimim.masking import Mask
 from minimim.show.widgets import explorer, fill, targets, theatre
-from minimim.show.widgets.live import controls
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def encoder(method):
 
 def by_name(live) -> dict:
     """The controls by what stands beside or on them."""
-    return {control.description: control for control in controls(live.children[:-2]) if getattr(control, "description", "")}
+    return {control.description: control for control in live.controls if getattr(control, "description", "")}
 
 
 def buttons(live) -> list:
@@ -110,8 +109,8 @@ def test_the_explorer_follows_ratio_draw_and_photograph_and_refuses_all_and_noth
     assert "98 of 196 patches are hidden" in words(live)
     moved(live, "draw", 3)
     moved(live, "photograph", "cat")
-    for ratio, what in ((1.0, "between 0 and 1"), (0.0, "between 0 and 1")):
-        complains(live, lambda ratio=ratio: setattr(by_name(live)["hidden"], "value", ratio), what)
+    for ratio in (1.0, 0.0):
+        complains(live, lambda ratio=ratio: setattr(by_name(live)["hidden"], "value", ratio), "between 0 and 1")
     moved(live, "hidden", 0.25)
     assert "49 of 196" in line(live)
 
@@ -284,7 +283,7 @@ def test_the_gallery_measures_what_lesson_11_says(encoder):
 
 def test_the_theatre_plays_the_stored_run():
     live = show.collapse_theatre()
-    step, play = by_name(live)["step"], controls(live.children[:-2])[0]
+    step, play = by_name(live)["step"], live.controls[0]
     assert step.value == step.max == 150 and "agreement alone the garments are nearly on one point" in words(live)
     moved(live, "step", 0)
     assert "close together and" in words(live)

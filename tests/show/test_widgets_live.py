@@ -60,7 +60,7 @@ def test_what_cannot_be_drawn_at_first_is_raised():
 
 def test_several_controls_move_with_one_drawing():
     number, live = counting()
-    word, drawn = controls(live.children[:-2])[1], []
+    word, drawn = live.controls[1], []
     live.draw = lambda: drawn.append((number.value, word.value)) or live.seen
     live.move({number: 2, word: "two"})
     assert drawn == [(2, "two")]
@@ -108,7 +108,7 @@ def test_each_widget_fits_a_page_has_words_and_names_its_controls(name):
     image = live.seen.paper.image
     assert image.width <= 800 and len(live.seen.alt) > 60 and not live.seen.wrong
     assert len(live.seen.paper.content(live.seen.photo)) < 100_000
-    named = [control for control in controls(live.children[:-2]) if not isinstance(control, widgets.HTML)]
+    named = [control for control in live.controls if not isinstance(control, widgets.HTML)]
     assert all(control.description for control in named) and len({control.description for control in named}) == len(named)
     assert isinstance(getattr(show, name).__doc__, str) and all(getattr(control, "tabbable", None) is None for control in named)
 

@@ -246,8 +246,18 @@ def weighted(pixels: Tensor, weights: Tensor, grid: tuple[int, int], limit: floa
     height, width = pixels.shape[0] // grid[0], pixels.shape[1] // grid[1]
     grey = 255 - (255 - pixels.float().mean(dim=-1, keepdim=True)) * 0.55  # (H, W, 1)
     part = (weights.detach().float() / limit).clamp(max=1).view(grid)  # (rows, cols)
-    part = part.repeat_interleave(height, 0).repeat_interleave(width, 1).unsqueeze(-1) ** 0.7 * 0.9
+    return orange(grey, part.repeat_interleave(height, 0).repeat_interleave(width, 1).unsqueeze(-1))
+
+
+def orange(grey: Tensor | float, part: Tensor) -> Tensor:
+    """Grey and, where a weight is this part of the largest, so much orange in it: (…, 1) both → float (…, 3)."""
+    part = part**0.7 * 0.9
     return grey * (1 - part) + torch.tensor(WEIGHT) * part
+
+
+def weight_colours(count: int) -> list[list[float]]:
+    """The colours of a bar of weights, from 0 up: so many (red, green, blue), from 0 to 255."""
+    return orange(200, (torch.arange(count).unsqueeze(1) + 0.5) / count).tolist()
 
 
 def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], grid: tuple[int, int], *, limit: float | None = None, rows: list[str] | None = None, title: str = "the patch that asks", side: float = 5.0, photo: bool = False) -> Drawing:
@@ -278,9 +288,8 @@ def attention_over(images: Tensor, places: list[int], maps: dict[str, Tensor], g
             for colour, line in (("white", 4), ("#0072b2", 2)):
                 drawing.axes.add_patch(Rectangle(frame, side / grid[1], side / grid[0], fill=False, edgecolor=colour, linewidth=line, zorder=3))
     bar = left + len(names) * step
-    for n in range(40):
-        part = ((n + 0.5) / 40) ** 0.7 * 0.9
-        drawing.axes.add_patch(Rectangle((bar, 0.8 + side * (1 - (n + 1) / 40)), 0.5, side / 40, color=[(200 * (1 - part) + value * part) / 255 for value in WEIGHT], linewidth=0))
+    for n, colour in enumerate(weight_colours(40)):
+        drawing.axes.add_patch(Rectangle((bar, 0.8 + side * (1 - (n + 1) / 40)), 0.5, side / 40, color=[value / 255 for value in colour], linewidth=0))
     drawing.text(bar, 0.4, "weight", at="left", size=9)
     clipped = any(bool((weights > limit).any()) for weights in maps.values())
     for part, down in ((0, -0.15), (0.5, 0), (1, 0.15)):

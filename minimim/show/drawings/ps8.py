@@ -2,6 +2,8 @@
 
 import math
 
+from matplotlib.ticker import MaxNLocator
+
 from minimim.show.drawing import INK, Drawing
 from minimim.show.drawings.ps3 import GREY
 from minimim.show.drawings.ps5 import BLUE, told
@@ -102,12 +104,6 @@ def branches(drawing: Drawing, merges, place: dict[int, float], across) -> None:
         node[n + step] = (height, (y + z) / 2)
 
 
-def round_step(top: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten by which one comes from 0 to `top` in at most ten steps."""
-    power = 10 ** math.floor(math.log10(top / 10))
-    return next(power * times for times in (1, 2, 5, 10) if 10 * power * times >= top)
-
-
 def small_tree(merges, names: list[str], height: float | None = None, *, alt: str, room: float = 12.0) -> Drawing:
     """A tree with its papers below each other, heights to the right. merges: (n − 1, 4), as ps8.2 has it; height: where it is cut, as a
     dashed line. room: units for the names."""
@@ -122,9 +118,9 @@ def small_tree(merges, names: list[str], height: float | None = None, *, alt: st
     for i, y in place.items():
         drawing.text(room, y, names[i], at="right", size=9)
     branches(drawing, merges, place, across)
-    step = round_step(top)
     drawing.text(room, 0.45, "height", at="right", size=8, color=GREY)
-    for at in (step * n for n in range(int(top / step) + 1)):
+    ticks = MaxNLocator(nbins=10, steps=[1, 2, 5, 10]).tick_values(0, top)
+    for at in ticks[ticks <= top].tolist():
         drawing.text(across(at), 0.45, f"{at:.6g}", size=8, color=GREY)
         drawing.axes.plot([across(at)] * 2, [0.8, 1.1 + 0.75 * len(names)], color=GREY, linewidth=0.4, zorder=1)
     if height is not None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 import minimim
 from minimim import data
-from minimim.show.drawings.attention import WEIGHT, weighted
+from minimim.show.drawings.attention import weight_colours, weighted
 from minimim.show.pictures import as_pixels
 from minimim.show.widgets.live import BOARD, Live, Seen, board, cursor, slider, widgets
 from minimim.show.widgets.paper import LINE, Paper
@@ -55,10 +55,8 @@ def seen(pixels: Tensor, weights: Tensor, grid: tuple[int, int], place: tuple[in
         paper.frame(x + col * SMALL // cols, y + row * SMALL // rows, SMALL // cols, SMALL // rows)
         most, around = int(each.argmax()), float(each[near.flatten()].sum() / each.sum())
         told.append(f"head {head}: most to row {most // cols}, column {most % cols} ({float(each[most]):.2f}), {around:.0%} to the 3×3 around itself")
-    for n in range(SIDE):  # the bar of weights, beside both rows
-        part = ((n + 0.5) / SIDE) ** 0.7 * 0.9
-        colour = tuple(round(200 * (1 - part) + value * part) for value in WEIGHT)
-        paper.pen.line((end, LINE + SIDE - 1 - n, end + BAR, LINE + SIDE - 1 - n), fill=colour)
+    for n, colour in enumerate(weight_colours(SIDE)):  # the bar of weights, beside both rows
+        paper.pen.line((end, LINE + SIDE - 1 - n, end + BAR, LINE + SIDE - 1 - n), fill=tuple(map(round, colour)))
     for words, y in ((f"≥ {LIMIT}", LINE + 7), (f"{LIMIT / 2}", LINE + SIDE // 2), ("0", LINE + SIDE - 7)):
         paper.words(end + BAR + 5, y, words, at="left", size=12)
     paper.words(end + BAR // 2 + 12, LINE // 2, "weight", size=12)

@@ -37,12 +37,12 @@ class Live(widgets.VBox):
     """
 
     def __init__(self, draw: Callable[[], Seen], rows: Sequence[Sequence[widgets.Widget]], over: widgets.Widget | None = None, quiet: Sequence[widgets.Widget] = ()):
-        self.draw, self.seen, self.waits = draw, None, False
+        self.draw, self.seen, self.waits, self.controls = draw, None, False, controls(rows)
         self.picture, self.line = widgets.HTML(), widgets.HTML()
         self.picture.layout = widgets.Layout(margin="0", overflow="auto hidden")
         stage = self.picture if over is None else stacked(self.picture, over)
         bars = [widgets.HBox(list(row), layout=widgets.Layout(flex_flow="row wrap", align_items="center", overflow="visible")) for row in rows]
-        for control in controls(rows):
+        for control in self.controls:
             if control not in quiet and control.has_trait("value"):
                 control.observe(self.redraw, "value")
         self.redraw()
@@ -60,11 +60,12 @@ class Live(widgets.VBox):
             self.say(str(error), wrong=True)
             return
         image = self.seen.paper.image
-        content = base64.b64encode(self.seen.paper.content(self.seen.photo)).decode()
+        self.kind = "image/jpeg" if self.seen.photo else "image/png"
+        self.content = base64.b64encode(self.seen.paper.content(self.seen.photo)).decode()
         # The size is given, so that nothing jumps; decoded at once, so that nothing flickers.
         self.picture.value = (
             f'<img alt="{html.escape(self.seen.alt)}" width="{image.width}" height="{image.height}" decoding="sync" draggable="false" '
-            f'style="display:block;max-width:none" src="data:image/{"jpeg" if self.seen.photo else "png"};base64,{content}">'
+            f'style="display:block;max-width:none" src="data:{self.kind};base64,{self.content}">'
         )
         self.say(self.seen.line, self.seen.wrong)
 
@@ -84,9 +85,8 @@ class Live(widgets.VBox):
         self.line.value = f'<div role="status"{style}>{"⚠ " * wrong}{html.escape(words)}</div>'
 
     def _repr_mimebundle_(self, **kwargs):
-        kind = "image/jpeg" if self.seen.photo else "image/png"
-        still = {kind: base64.b64encode(self.seen.paper.content(self.seen.photo)).decode(), "text/plain": f"[{self.seen.alt}]"}
-        return (super()._repr_mimebundle_(**kwargs) or {}) | still, {kind: {"alt": self.seen.alt}}
+        still = {self.kind: self.content, "text/plain": f"[{self.seen.alt}]"}
+        return (super()._repr_mimebundle_(**kwargs) or {}) | still, {self.kind: {"alt": self.seen.alt}}
 
 
 def controls(rows: Iterable[widgets.Widget | Iterable]) -> list[widgets.Widget]:
@@ -105,7 +105,7 @@ def stacked(below: widgets.Widget, above: widgets.Widget) -> widgets.GridBox:
     return widgets.GridBox([below, above], layout=widgets.Layout(grid_template_columns="max-content", justify_items="flex-start", align_items="flex-start", overflow="auto hidden"))
 
 
-def board(grid: tuple[int, int], side: int, point: Callable[[int, int], None], *, left: int = BOARD, top: int = LINE) -> widgets.GridBox:
+def board(grid: tuple[int, int], side: int, point: Callable[[int, int], None]) -> widgets.GridBox:
     """A clear button over each patch of a picture that is so many pixels wide: point(row, col) is called when one is pressed.
 
     The mouse has these buttons; they are left out of the order of Tab, where `cursor` does the same with two sliders.
@@ -119,7 +119,7 @@ def board(grid: tuple[int, int], side: int, point: Callable[[int, int], None], *
             button.on_click(lambda _, row=row, col=col: point(row, col))
             buttons.append(button)
     columns = f"repeat({cols}, {side // cols}px)"
-    return widgets.GridBox(buttons, layout=widgets.Layout(grid_template_columns=columns, grid_gap="0", margin=f"{top}px 0 0 {left}px", overflow="hidden"))
+    return widgets.GridBox(buttons, layout=widgets.Layout(grid_template_columns=columns, grid_gap="0", margin=f"{LINE}px 0 0 {BOARD}px", overflow="hidden"))
 
 
 def cursor(grid: tuple[int, int], row: int, col: int) -> tuple[widgets.IntSlider, widgets.IntSlider]:
@@ -133,7 +133,7 @@ def slider(description: str, value, low, high, step=None, **more) -> widgets.Wid
     return make(value=value, min=low, max=high, **({} if step is None else {"step": step}), description=description, layout=widgets.Layout(width="24em"), **more)
 
 
-def choice(description: str, options: Iterable, value=None, **more) -> widgets.Dropdown:
+def choice(description: str, options: Iterable, value=None) -> widgets.Dropdown:
     """A list to choose from."""
     options = list(options)
-    return widgets.Dropdown(options=options, value=options[0] if value is None else value, description=description, layout=widgets.Layout(width="17em"), **more)
+    return widgets.Dropdown(options=options, value=options[0] if value is None else value, description=description, layout=widgets.Layout(width="17em"))

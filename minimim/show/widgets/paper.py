@@ -26,20 +26,19 @@ class Paper:
         self.image = Image.new("RGB", (width, height), "white")
         self.pen = ImageDraw.Draw(self.image)
 
-    def picture(self, x: int, y: int, side: int, picture: Tensor, name: str = "") -> None:
+    def picture(self, x: int, y: int, side: int, picture: Tensor, name: str) -> None:
         """A picture, uint8 (C, H, W), so many pixels wide and high; small ones in squares. name: on the line above it."""
         self.image.paste(Image.fromarray(np.ascontiguousarray(enlarged(picture, side).permute(1, 2, 0).numpy())), (x, y))
-        if name:
-            self.words(x + side // 2, y - LINE // 2, name)
+        self.words(x + side // 2, y - LINE // 2, name)
 
     def darken(self, x: int, y: int, picture: Image.Image) -> None:
         """Put a picture on what is there, of which the darker stays: dark things on white may overlap."""
         box = (x, y, x + picture.width, y + picture.height)
         self.image.paste(ImageChops.darker(self.image.crop(box), picture), box)
 
-    def words(self, x: int, y: int, words: str, *, at: str = "center", size: int = 13, bold: bool = False, color: str = INK) -> None:
+    def words(self, x: int, y: int, words: str, *, at: str = "center", size: int = 13, bold: bool = False) -> None:
         """A line of words whose middle is at y; at: which side of it is at x."""
-        self.pen.text((x, y), words, fill=color, font=font(size, bold), anchor=SIDES[at])
+        self.pen.text((x, y), words, fill=INK, font=font(size, bold), anchor=SIDES[at])
 
     def frame(self, x: int, y: int, width: int, height: int) -> None:
         """A blue frame with a white edge, seen on dark and on bright."""

@@ -25,7 +25,8 @@ def collapse_theatre() -> Live:
 
     A garment stands where its vector, of unit length, lies on a plane that is the same for both runs and all steps.
     """
-    played, last = stored(), stored().places.shape[1] - 1
+    played = stored()
+    last = played.places.shape[1] - 1
     step = slider("step", last, 0, last)
     play = widgets.Play(value=0, min=0, max=last, interval=200, description="play", tooltip="play the run from its start")
     play.observe(lambda change: step.set_trait("value", change["new"]), "value")
