@@ -9,15 +9,13 @@ No batch norm anywhere, because it would compare the images of a batch. A run th
 command can be stopped and started at will.
 """
 
-import argparse
 import json
 import time
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from machine import RESULTS, kind, write
+from machine import kind, options, write
 from methods_measure import head_std
 from safeguards import agreement
 from torch import Tensor, nn
@@ -150,12 +148,9 @@ def short(number: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Two views that should agree, with and without what keeps images apart.")
+    parser = options("Two views that should agree, with and without what keeps images apart.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[*SEEDS])
     parser.add_argument("--only", default="", help="part of a run's name")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
     args = parser.parse_args()
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, tests = (200, 100) if args.smoke else (IMAGES, TEST)

@@ -8,7 +8,6 @@ The results lie in minimim/assets, because the check of ps5.5 reads them: `minim
 done again. Students should not read on: what follows says which run is which.
 """
 
-import argparse
 import copy
 import json
 import math
@@ -18,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from collapse import short, views
-from machine import kind, write
+from machine import kind, options, write
 from safeguards import agreement
 from torch import Tensor, nn
 
@@ -159,12 +158,9 @@ def measured(network: Network, images, test) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The tiny runs that problem set 5 asks about.")
+    parser = options("The tiny runs that problem set 5 asks about.", ASSETS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[*SEEDS])
     parser.add_argument("--only", default="", help="part of a setting's name")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
-    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the results")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
     args = parser.parse_args()
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, tests, steps = (100, 60, 5) if args.smoke else (IMAGES, TEST, STEPS)

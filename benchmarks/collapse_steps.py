@@ -7,7 +7,6 @@ The result, minimim/assets/collapse-steps.npz, is read by `minimim.show.collapse
 no pictures: those are named by their places in the bundled test images.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from collapse import IMAGES, RUNS, SHORT, TRAIN, method
-from machine import machine, version
+from machine import about, options
 from torch import Tensor
 
 from minimim import data, diagnose
@@ -68,29 +67,22 @@ def shown(labels: Tensor, each: int) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A run that collapses and one that does not, step by step.")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
-    parser.add_argument("--out", type=Path, default=ASSETS, help="folder for the result")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
-    args = parser.parse_args()
+    args = options("A run that collapses and one that does not, step by step.", ASSETS).parse_args()
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, steps = (200, 4) if args.smoke else (IMAGES, SHORT)
     images, test = data.load("fashion").take(slice(0, count)), data.load("fashion", "test").take(slice(0, LOOKED_AT))
     runs = {name: one(name, images, test, steps) for name in NAMES}
     axes, some = plane(torch.cat([run["vectors"] for run in runs.values()])), shown(test.labels, SHOWN)
-    about = {
-        "command": "python benchmarks/collapse_steps.py" + " --smoke" * args.smoke, "machine": machine("cpu"), "seed": SEED, "images": count,
-        "test_images": LOOKED_AT, "batch_size": TRAIN.batch_size, "steps": steps, "versions": {name: version(name) for name in ("minimim", "torch")}, "licence": LICENCE,
-    }  # fmt: skip
-    stored = {"about": np.array(json.dumps(about)), "names": np.array(NAMES), "shown": some.numpy().astype(np.int16)}
+    made = about("cpu", SEED) | {"images": count, "test_images": LOOKED_AT, "batch_size": TRAIN.batch_size, "steps": steps, "licence": LICENCE}
+    stored = {"about": np.array(json.dumps(made)), "names": np.array(NAMES), "shown": some.numpy().astype(np.int16)}
     for key in runs[NAMES[0]]:
         if key != "vectors":
             stored[key] = torch.stack([run[key] for run in runs.values()]).numpy().astype(np.float32)  # (runs, steps + 1), loss (runs, steps)
     places = torch.stack([run["vectors"][:, some] @ axes for run in runs.values()])  # (runs, steps + 1, k, 2)
     stored["places"] = places.numpy().astype(np.float16)
     path = args.out / "collapse-steps.npz"
-    with writing(path), open(path, "wb") as file:
-        np.savez_compressed(file, **stored)
+    with writing(path):
+        np.savez_compressed(path, **stored)
     for name, run in runs.items():
         print(f"{name}: standard deviation of the vectors {run['vector_std'][0]:.3f} to {run['vector_std'][-1]:.3f}, effective rank {run['vector_rank'][0]:.1f} to {run['vector_rank'][-1]:.1f}")
     print(f"written to {path}, {path.stat().st_size // 1024} KB")

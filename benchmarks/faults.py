@@ -7,16 +7,14 @@
 A run that is in the results file is not done again, so the command can be stopped and started at will.
 """
 
-import argparse
 import copy
 import json
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import torch
-from machine import RESULTS, kind, write
+from machine import kind, options, write
 from torch import nn
 
 from minimim import data, diagnose, evaluate
@@ -222,12 +220,9 @@ def short(number: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Small runs with one thing changed at a time, and what each measurement says.")
+    parser = options("Small runs with one thing changed at a time, and what each measurement says.")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of all")
     parser.add_argument("--only", default="", help="part of a fault's name")
-    parser.add_argument("--device", choices=["cpu"], default="cpu", help="the runs are too small for anything else")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes")
     args = parser.parse_args()
     torch.set_num_threads(1)  # models as small as these gain nothing from more
     count, labels, tests, steps = (256, 200, 200, 6) if args.smoke else (IMAGES, LABELLED, TEST, STEPS)

@@ -1,5 +1,6 @@
-"""What every benchmark shares: a clock that waits for the device, the machine in words, and the file that keeps results."""
+"""What every benchmark shares: options, a clock that waits for the device, the machine in words, and the file that keeps results."""
 
+import argparse
 import json
 import os
 import platform
@@ -15,6 +16,15 @@ import torch
 from minimim.checkpoint import writing
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def options(description: str, out: Path = RESULTS) -> argparse.ArgumentParser:
+    """The options of a benchmark that is too small for a GPU."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--device", choices=["cpu"], default="cpu", help="it is too small for anything else")
+    parser.add_argument("--out", type=Path, default=out, help="folder for the results")
+    parser.add_argument("--smoke", action="store_true", help="as little as possible, to see that it works")
+    return parser
 
 
 def seconds(work, device: str, times: int = 1) -> float:
@@ -62,10 +72,10 @@ def version(package: str) -> str | None:
         return None
 
 
-def write(name: str, device: str, seed: int, results: dict, out: Path) -> Path:
-    """Keep results as JSON in out/name-<device kind>.json, with how they were made."""
+def about(device: str, seed: int) -> dict:
+    """How results are made: command, machine, threads, seed, versions."""
     packages = ("minimim", "torch", "timm", "transformers", "lightly")
-    about = {
+    return {
         "command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(),
         "machine": machine(device),
         "threads": torch.get_num_threads(),
@@ -73,8 +83,12 @@ def write(name: str, device: str, seed: int, results: dict, out: Path) -> Path:
         "python": platform.python_version(),
         "versions": {package: version(package) for package in packages},
     }
+
+
+def write(name: str, device: str, seed: int, results: dict, out: Path) -> Path:
+    """Keep results as JSON in out/name-<device kind>.json, with how they were made."""
     path = out / f"{name}-{kind(device)}.json"
-    keep(path, json.dumps({**about, **results}, indent=1) + "\n")
+    keep(path, json.dumps(about(device, seed) | results, indent=1) + "\n")
     print(f"written to {path}")
     return path
 
