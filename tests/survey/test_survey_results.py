@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minimim.errors import UserError
-from minimim.survey.catalogue import paper, papers
+from minimim.survey.catalogue import paper
 from minimim.survey.questions import EFFECTS, claims, effect, gain, ranking, same_conditions
 from minimim.survey.ranks import OPEN, agreement, difference
 from minimim.survey.results import PROTOCOLS, checked, comparable, differences, pairs, results, rows
@@ -31,15 +31,6 @@ def test_no_measurement_stands_twice():
         for row in rows()
     ]
     assert [same for same, times in Counter(what).items() if times > 1] == []
-
-
-def test_every_number_of_the_catalogue_is_among_the_results():
-    for entry in papers():
-        for protocol, accuracy in (("fine-tuned", entry.finetuned), ("linear", entry.linear)):
-            if accuracy is not None:
-                found = [row for row in rows() if (row.key, row.protocol, row.architecture) == (entry.key, protocol, "ViT-B/16")]
-                missing = f"{entry.key}: results.csv needs a row for {protocol} {accuracy}"
-                assert any(abs(row.accuracy - accuracy) < 0.051 for row in found), missing
 
 
 def test_every_protocol_has_contrastive_and_masked_numbers_but_attention():
