@@ -15,11 +15,12 @@ class WithCourse(build_py):
 
     def run(self):
         """Build the package, without anything that an earlier build has left behind."""
+        if self.editable_mode:
+            return super().run()
         place = Path(self.build_lib, "minimim")
-        if not self.editable_mode:
-            shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         super().run()
-        for part in () if self.editable_mode else COURSE:
+        for part in COURSE:
             shutil.copytree(TOP / part, place / "course" / part, ignore=shutil.ignore_patterns(".*"))
 
 

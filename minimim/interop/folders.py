@@ -4,12 +4,13 @@ import json
 import os
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from minimim.checkpoint import write_bytes, writing
+from minimim.checkpoint import write_bytes
 from minimim.encoders import SIZES
 from minimim.errors import UserError, unknown
+from minimim.interop.fill import depth_of
 from minimim.interop.says import Weights
 from minimim.interop.spellings import to_hugging_face
 from minimim.interop.timm import to_timm
@@ -34,15 +35,12 @@ def to_folder(method: Method, out: str | os.PathLike, to: str = "timm") -> None:
     weights, described = code(to_timm(method))
     for name, about in described.items():
         write_bytes(out / name, (json.dumps(about, indent=2) + "\n").encode())
-    with writing(out / WEIGHTS):
-        partial = out / f".{WEIGHTS}.partial"
-        save_file({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, partial, metadata={"format": "pt"})
-        os.replace(partial, out / WEIGHTS)
+    write_bytes(out / WEIGHTS, save({name: tensor.cpu().contiguous() for name, tensor in weights.items()}, metadata={"format": "pt"}))
 
 
 def for_timm(weights: Weights) -> tuple[dict[str, Tensor], dict[str, dict]]:
     """The weights, and timm's config.json. The global pooling is the mean of the normed patches, as `features` has it."""
-    says, (dim, depth) = weights.says, dim_and_depth(weights)
+    says, dim, depth = weights.says, len(weights["norm.weight"]), depth_of(weights, "blocks.")
     channels, side = weights["patch_embed.proj.weight"].shape[1:3]
     named = next((name for name, numbers in SIZES.items() if numbers == (dim, depth, says["heads"]) and name != "micro"), "tiny")
     pretrained = {
@@ -62,7 +60,7 @@ def for_hugging_face(weights: Weights) -> tuple[dict[str, Tensor], dict[str, dic
     """The weights as Hugging Face's ViTModel stores them, its config.json, and the preprocessor_config.json of its images."""
     if "cls_token" not in weights:
         raise UserError("Hugging Face's ViT always has a CLS token, and this encoder has none: export it to timm, whose ViT can do without")
-    says, (dim, depth) = weights.says, dim_and_depth(weights)
+    says, dim, depth = weights.says, len(weights["norm.weight"]), depth_of(weights, "blocks.")
     (height, width), (channels, side) = says["image_size"], weights["patch_embed.proj.weight"].shape[1:3]
     config = {
         "architectures": ["ViTModel"], "model_type": "vit", "torch_dtype": "float32", "hidden_size": dim, "num_hidden_layers": depth,
@@ -75,11 +73,6 @@ def for_hugging_face(weights: Weights) -> tuple[dict[str, Tensor], dict[str, dic
         "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": says["mean"], "image_std": says["std"],
     }  # fmt: skip
     return to_hugging_face(weights), {"config.json": config, "preprocessor_config.json": images}
-
-
-def dim_and_depth(weights: dict[str, Tensor]) -> tuple[int, int]:
-    """The width of the tokens, and the number of blocks."""
-    return weights["norm.weight"].shape[0], len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
 
 
 CODES = {"timm": for_timm, "huggingface": for_hugging_face}

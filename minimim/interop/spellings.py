@@ -31,7 +31,7 @@ HUGGING_FACE = [  # (pattern, official spelling), in this order
     (r"\.output\.dense\.", ".mlp.fc2."),
 ]
 ON_DISK = [  # (pattern of an official name, as Hugging Face's ViTModel has it in a file), in this order
-    (r"^(cls_token)$", r"embeddings.\1"),
+    (r"^cls_token$", "embeddings.cls_token"),
     (r"^pos_embed$", "embeddings.position_embeddings"),
     (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
     (r"^norm\.", "layernorm."),
@@ -141,9 +141,10 @@ def to_hugging_face(official: dict[str, Tensor]) -> dict[str, Tensor]:
     values apart, (D, D) each."""
     apart = {}
     for name, tensor in official.items():
-        trio = tensor.chunk(3) if ".attn.qkv." in name else ()
-        parts = {name.replace(".qkv.", f".{each}."): part for each, part in zip(("query", "key", "value"), trio, strict=False)}
-        apart |= parts or {name: tensor}
+        if ".attn.qkv." in name:
+            apart |= {name.replace(".qkv.", f".{each}."): part for each, part in zip(("query", "key", "value"), tensor.chunk(3), strict=True)}
+        else:
+            apart[name] = tensor
     return {rename(name, ON_DISK): tensor for name, tensor in apart.items()}
 
 

@@ -22,40 +22,33 @@ class Board:
     """
 
     def __init__(self, out: Path, start: int, total: int, history: list[dict], pictures=None):
-        self.total, self.pictures, self.painted = total, pictures, start * PICTURES // total
-        before = [int(path.name.split(".")[3]) for path in out.glob(f"{FOLDER}/events.out.tfevents.*")]  # when each was begun, in seconds
-        self.writer, first = None, not before
+        self.writer, self.total, self.pictures = None, total, pictures
+        begun = [int(path.name.split(".")[3]) for path in out.glob(f"{FOLDER}/events.out.tfevents.*")]  # in which second each part was
         with self.trying():
-            time.sleep(min(1.0, max(0.0, max(before, default=0) + 1 - time.time())))  # TensorBoard reads files in the order of these seconds
+            if int(time.time()) in begun:
+                time.sleep(1)  # TensorBoard reads the parts in the order of these seconds
             self.writer = summary_writer()(out / FOLDER, purge_step=start + 1)
-        for line in history if first else ():
+        for line in () if begun else history:
             self.add(line)
 
     def add(self, line: dict) -> None:
         """Draw every number of a line of metrics.jsonl."""
-        with self.trying():
-            for name, value in line.items() if self.writer else ():
-                if name != "step":
-                    self.writer.add_scalar(name, value, line["step"])
-            self.flush()
+        if self.writer:
+            with self.trying():
+                for name, value in line.items():
+                    if name != "step":
+                        self.writer.add_scalar(name, value, line["step"])
 
     def due(self, step: int) -> bool:
         """Whether it is time for pictures."""
-        return self.writer is not None and self.pictures is not None and step * PICTURES // self.total > self.painted
+        return bool(self.writer and self.pictures) and step * PICTURES // self.total > (step - 1) * PICTURES // self.total
 
     def paint(self, step: int, method) -> None:
         """Add the picture of the method as it is now."""
-        self.painted = step * PICTURES // self.total
         picture: Tensor | None = self.pictures(method)
-        with self.trying():
-            if picture is not None:
+        if picture is not None:
+            with self.trying():
                 self.writer.add_image("filled in", picture.numpy(), step, dataformats="HWC")
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand everything to the system, so that a run that is killed loses nothing."""
-        if self.writer:
-            self.writer.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -64,9 +57,11 @@ class Board:
 
     @contextmanager
     def trying(self):
-        """A context in which an error of the disk ends the curves with a warning."""
+        """A context after which everything is with the system, so that a run that is killed loses nothing. An error of the disk ends the
+        curves with a warning."""
         try:
             yield
+            self.writer.flush()
         except OSError as error:
             self.writer = None
             warnings.warn(f"TensorBoard cannot write ({error}): the run goes on without it", stacklevel=2)

@@ -32,7 +32,6 @@ class Logbook:
         self.out, self.config, self.total, self.images, self.monitor = out, config, total, images, monitor
         then = unwritten or {"sums": {}, "steps": 0, "waited": 0.0, "seconds": 0.0}
         self.sums, self.steps, self.waited = dict(then["sums"]), then["steps"], then["waited"]
-        self.since = time.monotonic() - then["seconds"]
         self.looked = start * config.batch_size / images // config.probe_every if config.probe_every else 0
         main = rank() == 0
         size = config.batch_size
@@ -49,6 +48,7 @@ class Logbook:
                 os.replace(partial, out / METRICS)
                 self.file = (out / METRICS).open("a")
             self.board = Board(out, start, total, self.history, pictures) if config.tensorboard else None
+        self.since = time.monotonic() - then["seconds"]
 
     def __enter__(self) -> Self:
         return self
@@ -116,12 +116,11 @@ class Logbook:
         yield
         self.since += time.monotonic() - began
 
-    def unwritten(self) -> dict:
-        """What the next line has to know of the steps since the last one, JSON-able, for the checkpoint. Of several processes, the
-        first one's share stands for all where they differ, which the loss and the gradient's norm never do."""
+    def unwritten(self) -> dict | None:
+        """What the next line has to know of the steps since the last one, JSON-able, for the checkpoint; None where there are none. Of
+        several processes, the first one's share stands for all where they differ, which the loss and the gradient's norm never do."""
         sums = {name: float(value) for name, value in self.sums.items()}
-        seconds = time.monotonic() - self.since if self.steps else 0.0
-        return {"sums": sums, "steps": self.steps, "waited": self.waited, "seconds": seconds}
+        return {"sums": sums, "steps": self.steps, "waited": self.waited, "seconds": time.monotonic() - self.since} if self.steps else None
 
 
 def read_metrics(out) -> list[dict]:

@@ -76,7 +76,7 @@ def train(
     if config.tensorboard:
         refuse_board(out)
     about = {"config": asdict(config), "total": total, "images": len(data), "data": digest(data), "spec": method.spec, **(note or {})}
-    start, path = 0, out / checkpoint.NAME if out is not None else None
+    path = out / checkpoint.NAME if out is not None else None
     there = path is not None and os.path.exists(path)
     again = restarted(device) and there or resume
     if there and not again:
@@ -84,8 +84,8 @@ def train(
     if not again:
         method.prepare(data, torch.Generator().manual_seed(mix(config.seed, 0)))
     optimizer = method.optimizer(config) if hasattr(method, "optimizer") else adamw(method, config)
-    if again:
-        start = load_state(out, method, optimizer, about)
+    then = load_state(out, method, optimizer, about) if again else {}
+    start = then.get("step", 0)
     refuse_different_starts(start, out, device)
 
     if config.compile:
@@ -105,8 +105,7 @@ def train(
         workers=config.workers,
         needs=getattr(method, "needs", ()),
     )
-    unwritten = checkpoint.description(path).get("unwritten") if start else None
-    book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar, unwritten=unwritten, pictures=pictures)
+    book = Logbook(out, config, total, start, len(data), monitor=monitor, bar=bar, unwritten=then.get("unwritten"), pictures=pictures)
     save = Saver(path, method, optimizer, about, stepper, book, config.save_every)
     began, done = time.monotonic(), start
     own_draws = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
@@ -188,8 +187,7 @@ class Saver:
         """Save the run after `step` steps."""
         self.refuse_not_finite()
         if self.path is not None and rank() == 0:
-            now = {"step": step, "unwritten": self.book.unwritten()}
-            save_state(self.path, self.method, self.optimizer, {**self.about, **now})
+            save_state(self.path, self.method, self.optimizer, {**self.about, "step": step, "unwritten": self.book.unwritten()})
             self.last = time.monotonic()
 
     def refuse_not_finite(self) -> None:

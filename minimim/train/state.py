@@ -28,8 +28,8 @@ def save_state(path: Path, method: Method, optimizer, about: dict) -> None:
     checkpoint.write(path, tensors, {"kind": "run", "versions": versions, **about})
 
 
-def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
-    """Restore method and optimiser of a stopped run, and return the number of steps that are done.
+def load_state(out: Path | None, method: Method, optimizer, about: dict) -> dict:
+    """Restore method and optimiser of a stopped run, and return its description: `step` is the number of steps that are done.
 
     Raises UserError when there is no run, or when it is of another method, on other data or with other settings.
     """
@@ -43,7 +43,7 @@ def load_state(out: Path | None, method: Method, optimizer, about: dict) -> int:
     state = optimizer.state_dict()
     state["state"] = checkpoint.unpack("optimizer", tensors)
     optimizer.load_state_dict(state)
-    return then["step"]
+    return then
 
 
 def same_run(out: Path, then: dict, now: dict) -> None:
