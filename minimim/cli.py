@@ -15,6 +15,7 @@ from minimim.config import TrainConfig
 from minimim.errors import UserError
 from minimim.methods import create, kinds, options
 from minimim.methods.registry import alternatives
+from minimim.prompt import printable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,13 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
             return 141
         print(f"minimim: {error}: free some space, or let the output go elsewhere", file=sys.stderr)
         return 2
-
-
-def printable() -> None:
-    """Print characters that a code page lacks, such as × or ±, as question marks, so that no run ends because of them."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not where a notebook prints
-            stream.reconfigure(errors="replace")
 
 
 class Parser(argparse.ArgumentParser):

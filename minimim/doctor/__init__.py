@@ -5,29 +5,27 @@ where nothing is installed yet, and where Python is too old. What needs torch is
 
 from __future__ import annotations
 
-import sys
-
 from minimim.doctor import computer, folder, jupyter, network, packages, pythons
 from minimim.doctor.finding import Finding
+from minimim.prompt import printable
 
 __all__ = ["AFTER", "BEFORE", "Finding", "run"]
 
 BEFORE = (  # what the set-up itself needs
-    pythons.version, pythons.build, pythons.system, computer.processor, computer.memory, folder.room_to_install,
-    folder.room_for_downloads, folder.writing, folder.synchronised, folder.long_path, pythons.pip, network.index,
+    pythons.version, pythons.build, pythons.system, pythons.pip, computer.processor, computer.memory, folder.room_to_install,
+    folder.room_for_downloads, folder.writing, folder.synchronised, network.index,
 )  # fmt: skip
 AFTER = (  # what the course needs
-    pythons.version, pythons.build, pythons.managed, pythons.pip, packages.installed, network.index_if_needed, packages.matching, packages.working, packages.images,
-    jupyter.notebooks, jupyter.kernel, pythons.others, packages.device, computer.processor, computer.memory, folder.room, folder.writing,
-    folder.synchronised, folder.long_path, folder.lessons, network.proxy,
+    pythons.version, pythons.build, pythons.managed, pythons.pip, packages.installed, network.index_if_needed, packages.matching,
+    packages.working, packages.images, packages.device, jupyter.notebooks, jupyter.kernel, pythons.others, computer.processor, computer.memory,
+    folder.room, folder.writing, folder.synchronised,
 )  # fmt: skip
 
 
 def run(looks=AFTER) -> int:
     """Print a line for each thing, and what to do about those that are not as they should be. Returns 1 when something that is needed
     is not there, else 0. looks: functions that return a Finding, or None where there is nothing to say on this computer."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a path may have letters that a code page lacks
+    printable()  # a path may have letters that a code page lacks
     wrong, said = 0, set()
     for look in looks:
         found = look()

@@ -7,21 +7,20 @@ import json
 import os
 from importlib import import_module
 
-WORDS = "; enough for every lesson but the last"
 
-
-def say(name: str, question) -> None:
-    """Ask one question, whatever comes of it."""
+def say(name: str, question) -> bool:
+    """Ask one question, whatever comes of it. Returns whether there was an answer."""
     try:
         told = {"asked": name, "value": question()}
     except BaseException as error:  # noqa: BLE001 (whatever a broken library does)
         told = {"asked": name, "error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
     print(json.dumps(told), flush=True)
+    return "value" in told
 
 
 def imported(name: str):
     """A question: can it be imported?"""
-    return lambda: str(getattr(import_module(name), "__version__", ""))
+    return lambda: bool(import_module(name))
 
 
 def bridge() -> str:
@@ -39,7 +38,7 @@ def device() -> str:
         return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
     if torch.backends.mps.is_available():
         return "Apple GPU (mps)"
-    return f"CPU, {os.cpu_count()} cores{WORDS}"
+    return f"CPU, {os.cpu_count()} cores; enough for every lesson but the last"
 
 
 def images() -> str:
@@ -53,14 +52,12 @@ def images() -> str:
 
 
 def main() -> None:
-    """Ask everything."""
-    for name in ("numpy", "torch"):
-        say(name, imported(name))
-    say("torch with numpy", bridge)
-    for name in ("torchvision", "einops", "matplotlib", "PIL", "safetensors", "tqdm"):
-        say(name, imported(name))
-    say("device", device)
-    say("images", images)
+    """Ask whether each library works; where all do, ask the rest."""
+    first, others = ("numpy", "torch"), ("torchvision", "einops", "matplotlib", "PIL", "safetensors", "tqdm")
+    questions = [*((name, imported(name)) for name in first), ("torch with numpy", bridge), *((name, imported(name)) for name in others)]
+    if all(say(name, question) for name, question in questions):
+        say("device", device)
+        say("images", images)
 
 
 if __name__ == "__main__":

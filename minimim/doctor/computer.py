@@ -9,23 +9,22 @@ from pathlib import Path
 from minimim.doctor.finding import GIB, WINDOWS, Finding
 
 CPUINFO = Path("/proc/cpuinfo")
+ANOTHER = "if this is a virtual machine, give it the processor of its host (QEMU: -cpu host) and start it again; else, use another computer"
 
 
 def processor() -> Finding | None:
-    """Whether the processor has the instructions that PyTorch is built with. None where it is not of the kind that may lack them."""
+    """Whether the processor has the instructions that PyTorch is built with. None where that cannot be told, or is no question."""
     has = avx()
     if has is None:
         return None
-    return Finding(
-        has, "a processor with AVX instructions" if has else "the processor shows no AVX instructions, so PyTorch may end with 'Illegal instruction'",
-        "if this is a virtual machine, give it the processor of its host (QEMU: -cpu host) and start it again; else, another computer",
-        needed=False,
-    )  # fmt: skip
+    if has:
+        return Finding(True, "a processor with AVX instructions")
+    return Finding(False, "the processor shows no AVX instructions, so PyTorch may end with 'Illegal instruction'", ANOTHER, needed=False)
 
 
 def avx() -> bool | None:
     """Whether an Intel or AMD processor has AVX; None where that is not known, and on other processors."""
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
+    if platform.machine().lower() not in ("x86_64", "amd64"):
         return None
     if WINDOWS:
         import ctypes
@@ -35,8 +34,8 @@ def avx() -> bool | None:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    flags = [line.partition(":")[2].split() for line in lines if line.startswith("flags")]
-    return "avx" in flags[0] if flags else None
+    flags = next((line for line in lines if line.startswith("flags")), None)
+    return None if flags is None else "avx" in flags.split()
 
 
 def memory() -> Finding | None:

@@ -7,11 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import urllib.request
-from importlib.util import find_spec
 
 from minimim.doctor import packages
-from minimim.doctor.finding import WINDOWS, Finding
+from minimim.doctor.finding import WINDOWS, Finding, have
 
 ASKED = "einops"  # a small package that the course needs
 SET = "set " if WINDOWS else "export "
@@ -31,17 +29,18 @@ REASONS = (  # part of what pip says, as a pattern → what it means, what to do
 
 def index() -> Finding | None:
     """Whether pip reaches the place that packages come from. pip itself is asked, because it alone knows all of its settings."""
-    if find_spec("pip") is None or os.environ.get("PIP_NO_INDEX"):
+    if not have("pip") or os.environ.get("PIP_NO_INDEX"):
         return None
-    with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "download"]
-        try:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "download", "--quiet", "--no-deps", ASKED]
+    try:
+        with tempfile.TemporaryDirectory() as place:
             done = subprocess.run(
-                [*command, "--quiet", "--no-deps", "--dest", place, ASKED],
-                capture_output=True, text=True, errors="replace", timeout=60, check=False, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError):
-            return explained("timed out")
+                [*command, "--dest", place], capture_output=True, text=True, errors="replace", timeout=60, check=False, stdin=subprocess.DEVNULL
+            )
+    except subprocess.TimeoutExpired:
+        return explained("timed out")
+    except OSError as error:  # no room for the folder, say
+        return explained(f"ERROR: {error}")
     return Finding(True, "packages can be fetched") if done.returncode == 0 else explained(done.stderr)
 
 
@@ -57,16 +56,3 @@ def explained(said: str) -> Finding:
             return Finding(False, f"packages cannot be fetched: {meaning}", advice)
     line = next((line for line in reversed(said.splitlines()) if line.startswith("ERROR")), "pip gave no reason")
     return Finding(False, f"packages cannot be fetched ({line})", "pip config list shows what pip was told about where packages are: is that still right?")
-
-
-def proxy() -> Finding | None:
-    """Whether a proxy is set that would be asked for this computer's own pages, too."""
-    address = next((value for kind, value in urllib.request.getproxies().items() if kind in ("http", "https", "all")), None)
-    if address is None or urllib.request.proxy_bypass("localhost"):
-        return None
-    plain = re.sub(r"//[^/@]*@", "//", address)  # without a name and a password
-    return Finding(
-        False, f"a proxy is set ({plain}) for this computer's own pages too, and JupyterLab is one of those",
-        f"{SET}NO_PROXY=localhost,127.0.0.1 before minimim lab; where a page stays white all the same, take localhost out in your browser's settings",
-        needed=False,
-    )  # fmt: skip

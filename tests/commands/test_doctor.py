@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ from helpers import TOP
 from minimim import doctor
 from minimim.cli import parse
 from minimim.commands import Doctor
-from minimim.doctor import Finding, finding, packages
+from minimim.doctor import Finding, packages
 
 PLAIN = ["__init__.py", "__main__.py", "prompt.py", "threads.py", *(f"doctor/{p.name}" for p in (TOP / "minimim/doctor").glob("*.py"))]
 
@@ -51,9 +52,9 @@ def test_before_the_set_up_only_what_the_set_up_needs_is_looked_at(monkeypatch):
     assert not [look for look in doctor.BEFORE if look.__module__.endswith(("packages", "jupyter"))]
 
 
-def bare(folder, *arguments, fake="none"):
+def bare(folder, *arguments, fake="none", top=TOP):
     """The doctor of a Python that has nothing installed but the standard library, and the folder `fake` on its path."""
-    place = f"import sys, runpy; sys.path[:0] = [{str(TOP)!r}, {str(fake)!r}]; sys.argv = {['minimim', *arguments]}; "
+    place = f"import sys, runpy; sys.path[:0] = [{str(top)!r}, {str(fake)!r}]; sys.argv = {['minimim', *arguments]}; "
     command = [sys.executable, "-I", "-S", "-c", place + "runpy.run_module('minimim', run_name='__main__')"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
@@ -62,7 +63,16 @@ def test_it_runs_on_the_standard_library_alone_and_says_what_is_missing(tmp_path
     done = bare(tmp_path, "doctor")
     assert done.returncode == 1 and not done.stderr
     assert f"[mend] not installed for this Python: {', '.join(packages.LEAST)}\n" in done.stdout
-    assert "needed to open the lessons: jupyterlab, ipywidgets" in done.stdout and done.stdout.count(finding.INSTALL) == 1 and "do: the same as above" in done.stdout
+    assert "needed to open the lessons: jupyterlab, ipywidgets" in done.stdout and "do: the same as above" in done.stdout
+    assert done.stdout.count("in the folder of the course: ") == 1 and done.stdout.count(" -m pip install -c requirements.lock -e '.[lab]'\n") == 1
+
+
+def test_where_minimim_came_as_a_wheel_the_advice_needs_no_folder_of_the_course(tmp_path):
+    for name in PLAIN:  # no lock file lies beside them
+        (tmp_path / "minimim" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / "minimim" / name, tmp_path / "minimim" / name)
+    told = bare(tmp_path, "doctor", top=tmp_path).stdout
+    assert told.count(" -m pip install 'minimim[lab]'\n") == 1 and "folder of the course" not in told and "requirements.lock" not in told
 
 
 @pytest.mark.parametrize("error", ["OSError('libtorch.so: cannot open')", "ImportError('DLL load failed')", "RuntimeError('operator nms')"])
@@ -84,12 +94,6 @@ def test_what_the_doctor_is_made_of_can_be_read_by_an_old_python_and_imports_onl
     names = {node.module if isinstance(node, ast.ImportFrom) else alias.name for node in first for alias in node.names}
     allowed = ("minimim", "minimim.doctor", "minimim.prompt", "minimim.threads")
     assert all(n.startswith(allowed) or n.partition(".")[0] in sys.stdlib_module_names for n in names if n), names
-
-
-def test_where_minimim_came_as_a_wheel_the_advice_is_another(monkeypatch, tmp_path):
-    assert "-c requirements.lock" in finding.install("torch")
-    monkeypatch.setattr(finding, "TOP", tmp_path)
-    assert "--force-reinstall 'PATH-OF-THE-WHEEL[lab]'" in finding.install("torch")
 
 
 def test_the_versions_that_are_asked_for_are_those_of_the_project():
