@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from minimim.errors import UserError
 
@@ -44,7 +43,7 @@ def found() -> str:
         raise UserError(f"{path} does not start ({error}): set MINIMIM_BROWSER to the path of another Chromium or Chrome") from error
     if told.returncode:  # such as Ubuntu's package, which only stands for a snap
         raise UserError(f"{path} does not start ({told.stderr.strip()[-200:]}): set MINIMIM_BROWSER to the path of another Chromium or Chrome")
-    print(f"{told.stdout.strip()}, {Path(path)}")
+    print(f"{told.stdout.strip()}, {path}")
     return path
 
 

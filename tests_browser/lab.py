@@ -44,7 +44,8 @@ class Server:
         deadline = time.monotonic() + START
         while time.monotonic() < deadline and self.process.poll() is None:
             for file in (self.folder / "runtime").glob("jpserver-*.json"):
-                return json.loads(file.read_text())
+                if told := file.read_text():  # it is made empty, and then written
+                    return json.loads(told)
             time.sleep(0.2)
         self.process.terminate()
         raise AssertionError(f"minimim lab did not start:\n{(self.folder / 'jupyterlab.log').read_text()[-2000:]}")
@@ -78,7 +79,8 @@ class Notebook:
 
     def __init__(self, page: Page, server: Server, path: str):
         self.page, self.server, self.path = page, server, path
-        self.cells = json.loads((server.work / path).read_text())["cells"]
+        self.cells = nbformat.read(server.work / path, 4).cells
+        self.code = [n for n, cell in enumerate(self.cells) if cell.cell_type == "code" and cell.source.strip()]
         page.goto(f"{server.url}lab/tree/{path}?reset&token={server.token}")
         self.all = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.idle(START)
@@ -100,8 +102,7 @@ class Notebook:
     def run_all(self) -> None:
         """Run All Cells from the menu, until the last cell has its number."""
         self.menu("Run", "Run All Cells")
-        last = max(n for n, cell in enumerate(self.cells) if cell["cell_type"] == "code" and "".join(cell["source"]).strip())
-        expect(self.cell(last).locator(".jp-InputPrompt").first).to_have_text(re.compile(r"\[\d+\]"), timeout=1000 * RUN)
+        expect(self.cell(self.code[-1]).locator(".jp-InputPrompt").first).to_have_text(re.compile(r"\[\d+\]"), timeout=1000 * RUN)
         self.idle(RUN)
 
     def cell(self, number: int) -> Locator:
@@ -110,7 +111,7 @@ class Notebook:
 
     def number(self, start: str) -> int:
         """Which cell begins with these words."""
-        return next(n for n, cell in enumerate(self.cells) if "".join(cell["source"]).startswith(start))
+        return next(n for n, cell in enumerate(self.cells) if cell.source.startswith(start))
 
     def run(self, number: int) -> Locator:
         """Run one cell from the keyboard, and give what it shows."""
@@ -122,19 +123,11 @@ class Notebook:
 
     def errors(self) -> list[str]:
         """What is shown of errors and warnings, with the number of the cell."""
-        found = []
-        for output in self.all.locator(ERROR).all():
-            number = output.locator("xpath=ancestor::*[@data-windowed-list-index][1]").get_attribute("data-windowed-list-index")
-            found.append(f"cell {number}: {output.text_content().strip()[-500:]}")
-        return found
+        return [f"cell {cell_of(output)}: {output.text_content().strip()[-500:]}" for output in self.all.locator(ERROR).all()]
 
     def not_run(self) -> list[int]:
         """The code cells that have no number."""
-        return [
-            n for n, cell in enumerate(self.cells)
-            if cell["cell_type"] == "code" and "".join(cell["source"]).strip()
-            and not re.search(r"\[\d+\]", self.cell(n).locator(".jp-InputPrompt").first.text_content())
-        ]  # fmt: skip
+        return [n for n in self.code if not re.search(r"\[\d+\]", self.cell(n).locator(".jp-InputPrompt").first.text_content())]
 
     def figures(self) -> list[dict]:
         """Every picture on the page: its cell, its width in its file and on the page, its column's width, and how far it hangs over."""
@@ -149,3 +142,8 @@ class Notebook:
     def shoot(self, name: str, what: Locator | None = None) -> None:
         """Keep a screenshot, of the window or of one thing in it."""
         (what or self.page).screenshot(path=self.shots() / (re.sub(r"[^\w.-]+", "_", name)[:60] + ".png"))
+
+
+def cell_of(what: Locator) -> str:
+    """The number of the cell that something stands in."""
+    return what.locator("xpath=ancestor::*[@data-windowed-list-index][1]").get_attribute("data-windowed-list-index")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lab import ERROR, Notebook
+from lab import ERROR, Notebook, cell_of
 from PIL import Image
 from playwright.sync_api import Locator
 
@@ -275,11 +275,10 @@ def try_all(notebook: Notebook) -> tuple[dict[str, list[str]], list[str]]:
     """Move every control of every widget in a notebook: ({widget: its controls}, faults)."""
     moved, faults = {}, []
     for number, widget in enumerate(widgets(notebook), 1):
-        cell = widget.locator("xpath=ancestor::*[@data-windowed-list-index][1]").get_attribute("data-windowed-list-index")
-        mover = Mover(notebook, widget, f"widget {number}")
+        mover, name = Mover(notebook, widget, f"widget {number}"), f"widget {number} in cell {cell_of(widget)}"
         mover.move_all()
-        moved[f"widget {number} in cell {cell}"] = mover.names
-        faults += [f"widget {number} in cell {cell}: {fault}" for fault in mover.faults]
+        moved[name] = mover.names
+        faults += [f"{name}: {fault}" for fault in mover.faults]
     lines = [f"{name}: {', '.join(names)}" for name, names in moved.items()]
     (notebook.shots() / "controls.txt").write_text("\n".join(lines + faults) + "\n")
     return moved, faults
