@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minimim import checkpoint, data, evaluate, methods
+from minimim import checkpoint, evaluate, methods
 from minimim.commands.probe import write_json
 from minimim.config import TrainConfig, option
 from minimim.draws import mix
@@ -58,8 +58,7 @@ class Demo:
 
         say(f"1/4  images: {base.data}")
         with timed(seconds, "data"):
-            parts = ("train", "test")
-            images, test = (images_of(base, part) if self.fast else data.load(base.data, part, image_size=base.image_size) for part in parts)
+            images, test = images_of(base, "train"), images_of(base, "test")
 
         say(f"2/4  pretraining {base.method} ({base.size}) on {len(images):,} images without their labels, seed {self.seed}")
         torch.manual_seed(mix(self.seed))

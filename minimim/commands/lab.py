@@ -14,7 +14,7 @@ from minimim.config import option
 from minimim.doctor.finding import INSTALL
 from minimim.errors import UserError
 
-SETTINGS = Path(minimim.__file__).parent / "assets" / "jupyter"  # JupyterLab asks nothing about news, and nbgrader's panels stay away
+SETTINGS = Path(minimim.__file__).parent / "assets" / "jupyter"  # no question about news, none of nbgrader's panels, and arrow keys for the lists in widgets
 COPIED = ("notebooks", "exercises", "benchmarks/results")  # the last: figures that lessons read
 
 

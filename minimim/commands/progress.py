@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minimim.config import option
+from minimim.feedback import tasks
 from minimim.feedback.progress import ORIGINALS, copy_around, remembered
 
 ORDER = (  # as README.md has it
@@ -66,24 +67,23 @@ class Progress:
         if copy is None or not (copy / ORIGINALS).is_dir():
             print(f"nothing is in {self.out} yet: minimim lab copies the lessons there and opens them; the first step is ps0, six short questions")
             return 0
-        steps = [step for name in ORDER if (step := look(copy, name))]
+        said = remembered(copy)
+        right = {task: said.get(task) for task in tasks()}
+        steps = [step for name in ORDER if (step := look(copy, name, right))]
         for step in steps:
             print(step.line(max(len(step.title) for step in steps)))
         print(f"\nx: all right, or worked in; -: begun; a task counts as its check called it last\n\nnext: {following(steps)}")
         return 0
 
 
-def look(copy: Path, name: str) -> Step | None:
-    """How far one lesson or problem set is; None where the copy lacks it."""
-    from minimim.feedback import tasks  # imports torch
-
+def look(copy: Path, name: str, right: dict[str, bool | None]) -> Step | None:
+    """How far one lesson or problem set is; None where the copy lacks it. right: what was said last of every task of the course."""
     part = Path("exercises", name, f"{name}.ipynb") if name == ALONGSIDE or name.startswith("ps") else Path("notebooks", f"{name}.ipynb")
     mine, origin = copy / part, copy / ORIGINALS / part
     if not mine.is_file():
         return None
-    said = remembered(copy)
     worked = not (origin.is_file() and filecmp.cmp(mine, origin, shallow=False))
-    return Step(name, mine, title(origin if origin.is_file() else mine), worked, {task: said.get(task) for task in tasks() if task.partition(".")[0] == name})
+    return Step(name, mine, title(origin if origin.is_file() else mine), worked, {task: known for task, known in right.items() if task.partition(".")[0] == name})
 
 
 def title(notebook: Path) -> str:

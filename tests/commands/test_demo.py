@@ -25,10 +25,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def tiny(monkeypatch):
     """A demo of 16 steps on a few scenes."""
-    load = module.data.load
-    monkeypatch.setattr(module.data, "load", lambda name, split, **more: load(name, split, count=128, **more))
     train = TrainConfig(epochs=2, batch_size=16, log_every=2)
-    monkeypatch.setitem(PRESETS, "demo", Preset("tiny", "mae", "scenes", 16, 4, "micro", train=train))
+    monkeypatch.setitem(PRESETS, "demo", Preset("tiny", "mae", "scenes", 16, 4, "micro", count=128, train=train))
 
 
 def test_the_demo_leaves_a_report_and_the_figures_behind(tiny, tmp_path, capsys):
@@ -137,8 +135,8 @@ def test_a_file_in_place_of_the_folder_is_told_in_a_sentence(tiny, tmp_path):
 
 @pytest.mark.parametrize("name, classes", [("scenes", 5), ("fashion", 10)])  # the first scenes, and a part of all the others
 def test_labels_come_from_all_classes_of_a_set_that_may_lie_class_by_class(tiny, tmp_path, monkeypatch, name, classes):
-    monkeypatch.setitem(PRESETS, "sorted", replace(PRESETS["demo"], data=name))
-    monkeypatch.setattr(module.data, "load", lambda *_, **__: Images(raw(200), torch.arange(200) // 20))
+    monkeypatch.setitem(PRESETS, "sorted", replace(PRESETS["demo"], data=name, count=None))
+    monkeypatch.setattr("minimim.presets.load", lambda *_, **__: Images(raw(200), torch.arange(200) // 20))
     monkeypatch.setattr(module, "LABELLED", 100)
     seen = []
 
