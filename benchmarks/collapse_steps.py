@@ -21,7 +21,6 @@ from minimim import data, diagnose
 from minimim.checkpoint import writing
 from minimim.config import TrainConfig
 from minimim.data.batches import batches
-from minimim.data.views import normalize
 from minimim.draws import mix
 from minimim.train.step import Stepper, adamw
 
@@ -32,26 +31,22 @@ NAMES, SEED, LOOKED_AT, SHOWN = ("agreement alone", "InfoNCE"), 0, 200, 6  # tes
 
 def one(name: str, images, test, steps: int) -> dict[str, Tensor]:
     """Train a run, and look at it before the first step and after each: vectors (steps + 1, n, T), of unit length, as the loss sees
-    them; and of these and of the features standard deviation and effective rank, (steps + 1,) each; the loss, (steps,)."""
+    them, and their standard deviation and effective rank, (steps + 1,) each."""
     torch.manual_seed(mix(SEED))
     built = method(**RUNS[name][1])
     config = TrainConfig(batch_size=TRAIN.batch_size, lr=TRAIN.lr, seed=SEED)
-    stepper, seen, losses = Stepper(built.train(), adamw(built, config), config, steps), [look(built, test)], []
+    stepper, seen = Stepper(built.train(), adamw(built, config), config, steps), [look(built, test)]
     for step, batch in enumerate(batches(images, config.batch_size, seed=SEED, stop=steps)):
-        losses.append(float(stepper(step, [batch])["loss"]))
+        stepper(step, [batch])
         seen.append(look(built, test))
-    return {key: torch.stack([torch.as_tensor(each[key]) for each in seen]) for key in seen[0]} | {"loss": torch.tensor(losses)}
+    return {key: torch.stack([torch.as_tensor(each[key]) for each in seen]) for key in seen[0]}
 
 
 @torch.no_grad()
 def look(built, test) -> dict:
     """What a method makes of whole test images now."""
-    features = built.eval().encoder.features(normalize(test.images))  # (n, D)
-    vectors = F.normalize(diagnose.head_output(built.train(), test), dim=1)  # (n, T)
-    numbers = {"vectors": vectors}
-    for part, x in (("vector", vectors), ("feature", features)):
-        numbers |= {f"{part}_std": diagnose.relative_std(x), f"{part}_rank": diagnose.effective_rank(x)}
-    return numbers
+    vectors = F.normalize(diagnose.head_output(built, test), dim=1)  # (n, T)
+    return {"vectors": vectors, "vector_std": diagnose.relative_std(vectors), "vector_rank": diagnose.effective_rank(vectors)}
 
 
 def plane(vectors: Tensor) -> Tensor:
@@ -77,7 +72,7 @@ def main() -> None:
     stored = {"about": np.array(json.dumps(made)), "names": np.array(NAMES), "shown": some.numpy().astype(np.int16)}
     for key in runs[NAMES[0]]:
         if key != "vectors":
-            stored[key] = torch.stack([run[key] for run in runs.values()]).numpy().astype(np.float32)  # (runs, steps + 1), loss (runs, steps)
+            stored[key] = torch.stack([run[key] for run in runs.values()]).numpy().astype(np.float32)  # (runs, steps + 1)
     places = torch.stack([run["vectors"][:, some] @ axes for run in runs.values()])  # (runs, steps + 1, k, 2)
     stored["places"] = places.numpy().astype(np.float16)
     path = args.out / "collapse-steps.npz"

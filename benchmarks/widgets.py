@@ -1,6 +1,6 @@
 """How long does a widget's picture take to follow the hand? Every control of the five widgets is moved many times.
 
-    python benchmarks/widgets.py                about half a minute of one quiet CPU core
+    python benchmarks/widgets.py                less than half a minute of one quiet CPU core
     python benchmarks/widgets.py --smoke        few moves, to see that it works
 
 A time runs from the moment at which the kernel hears of a new value to that at which the new picture is encoded and handed over to be
