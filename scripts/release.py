@@ -17,6 +17,8 @@ import tempfile
 import tomllib
 import venv
 import zipfile
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -119,16 +121,16 @@ def faults(wheel: Path) -> list[str]:
     return found
 
 
-def environment(name: str, *install: str) -> Path:
-    """The Python of a fresh environment that has what is installed here besides; install: what pip puts in front of that."""
-    folder = PLACE / name
-    shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (own / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *install)
-    return python
+@contextmanager
+def environment(*install):
+    """A context with the Python of a fresh environment that has what is installed here besides; install: what pip puts in front of that."""
+    with tempfile.TemporaryDirectory(dir=PLACE) as folder:
+        venv.create(folder, with_pip=True)
+        python = Path(folder, "Scripts" if os.name == "nt" else "bin", "python")
+        own = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+        (own / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *install)
+        yield python
 
 
 def wheel() -> None:
@@ -138,48 +140,38 @@ def wheel() -> None:
     wrong = faults(path)
     if wrong:
         raise Missed("; ".join(wrong[:5]))
-    python, outside = environment("installed", "--no-deps", str(path)), Path(tempfile.mkdtemp())
-
-    def minimim(*words: str, code: int = 0) -> str:
-        return run(python, "-m", "minimim", *words, cwd=outside, code=code)
-
-    try:
+    with environment("--no-deps", path) as python, tempfile.TemporaryDirectory() as outside:
+        minimim = partial(run, python, "-m", "minimim", cwd=outside)
         if minimim("--version").strip() != version():
             raise Missed("the installed package is not of this version")
         minimim("work")
-        missing = [part for part in ("notebooks", "exercises", "benchmarks/results") if not any((outside / "work" / part).iterdir())]
+        missing = [part for part in ("notebooks", "exercises", "benchmarks/results") if not any(Path(outside, "work", part).iterdir())]
         if missing:
             raise Missed(f"minimim work did not copy {missing[0]}")
         minimim("survey", "paper", "MAE")
         minimim("check", "ps1.1", code=1)  # it is found, and not written yet
         minimim("demo", "--fast")
-        if not (outside / "runs" / "demo-fast" / "report.html").exists():
+        if not Path(outside, "runs", "demo-fast", "report.html").exists():
             raise Missed("minimim demo --fast wrote no report")
-    finally:
-        shutil.rmtree(outside, ignore_errors=True)
-        shutil.rmtree(PLACE / "installed", ignore_errors=True)
     print(f"{path.relative_to(TOP)}: {path.stat().st_size / 2**20:.1f} MB")
 
 
-def tests_on(name: str, *torches: str) -> None:
+def tests_on(*torches: str) -> None:
     """The quick tests of the library on another PyTorch."""
-    python = environment(name, *torches)
-    try:
+    with environment(*torches) as python:
         print(run(python, "-c", "import torch, torchvision; print('torch', torch.__version__, 'torchvision', torchvision.__version__)").strip(), flush=True)
         print(run(python, "-m", "pytest", "-q", *SIDE_BY_SIDE, "-m", "not slow", *CORE, OMP_NUM_THREADS="1", MINIMIM_QUICK="1", PYTHONPATH=str(TOP)).splitlines()[-1])
-    finally:
-        shutil.rmtree(PLACE / name)
 
 
 def oldest() -> None:
     """The quick tests on the oldest PyTorch that pyproject.toml allows."""
     asked = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]
-    tests_on("oldest", *(line.replace(">=", "==") + ".*" for line in asked if line.startswith("torch")))
+    tests_on(*(line.replace(">=", "==") + ".*" for line in asked if line.startswith("torch")))
 
 
 def newest() -> None:
     """The quick tests on the newest PyTorch."""
-    tests_on("newest", "--upgrade", "torch", "torchvision")
+    tests_on("--upgrade", "torch", "torchvision")
 
 
 STEPS = {

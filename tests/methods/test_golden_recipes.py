@@ -23,7 +23,7 @@ def steps_of(name):
     """Loss and gradient norm of four steps, and then how long all weights are that a gradient or a teacher moves."""
     torch.manual_seed(0)
     method = create(name, image_size=16, patch_size=4)
-    if name == "ibot":  # begins with truncated normal weights, for which versions of torch draw other numbers
+    if name == "ibot":  # its truncated normal weights are other numbers in other versions of torch, so it begins with these
         with torch.no_grad():
             for weight in (p for p in method.decoder.parameters() if p.dim() > 1):
                 weight.copy_(0.02 * torch.randn(weight.shape))
