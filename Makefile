@@ -44,9 +44,9 @@ pages: .venv/test  ## bring README.md, and in docs/ the claims, the map and the 
 	$(BIN)/python scripts/course_map.py
 	$(BIN)/python scripts/cheat_sheet.py
 book: .venv/book  ## the web edition, in runs/book/html: the lessons as they are stored, sets without solutions, what is measured, the library
-	$(BIN)/python -m book.gather runs/book/source
+	$(BIN)/python -m book.gather
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -c book -d runs/book/doctrees runs/book/source runs/book/html
-	$(BIN)/python -m book.check runs/book/html
+	$(BIN)/python -m book.check
 release-check: .venv/browser .venv/book  ## all that is to be done before a release, see CONTRIBUTING.md; STEPS="wheel oldest" does a part of it
 	$(BIN)/python scripts/release.py $(STEPS)
 grade: .venv/test  ## grade FOLDER/STUDENT/ps1.ipynb and write grading/grades.csv: see docs/teaching.md before

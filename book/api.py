@@ -53,7 +53,7 @@ def summary(path: Path) -> str:
 def page(folder: str, paths: list[Path]) -> str:
     """A folder's page: a section for each file that has something to show."""
     text = f"# {title(folder)}\n\n" if folder != "files" else "# `minimim`, the files beside the folders\n\n"
-    for path in sorted(paths, key=lambda path: path.name != "__init__.py"):
+    for path in paths:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         about, things = ast.get_docstring(tree), [thing for thing in map(shown, tree.body) if thing]
         whole = path.name == "__init__.py" and folder == path.parent.name

@@ -1,7 +1,7 @@
-"""Look through the built site: python -m book.check runs/book/html
+"""Look through the site that was built in runs/book/html: python -m book.check
 
-Dead links, requests to other hosts, pictures without alternative text, equations that were not drawn, pages above 2 MB, and lines of
-the solutions of graded problem sets. Prints each fault in a line; the exit code is 1 where there is one.
+Dead links, requests to other hosts, pictures without alternative text, pages above 2 MB, and lines of the solutions of graded problem
+sets. Prints each fault in a line; the exit code is 1 where there is one.
 """
 
 import json
@@ -9,11 +9,13 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-TOP = Path(__file__).parent.parent
+from book.links import TOP
+
 HEAVY = 2_000_000  # bytes that a page may take with all that it loads
 LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("source", "src"), ("iframe", "src"), ("video", "src")}
 FETCHED = {"stylesheet", "preload", "icon", "shortcut icon", "modulepreload", "preconnect", "dns-prefetch"}
@@ -22,12 +24,15 @@ LONG = 40  # characters from which on a line of a solution is not there by chanc
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, which anchors it has, and what is missing in it."""
+    """What a page says, links to and loads, which anchors it has, and which pictures lack their words."""
 
     def __init__(self, text: str):
         super().__init__()
-        self.links, self.loads, self.anchors, self.faults = [], [], set(), []
+        self.links, self.loads, self.anchors, self.faults, self.words = [], [], set(), [], []
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
 
     def handle_starttag(self, tag: str, attrs) -> None:
         given = dict(attrs)
@@ -42,52 +47,52 @@ class Page(HTMLParser):
                 self.loads.append(given[name])
 
 
-def faults(site: Path) -> list[str]:
-    """All that is wrong with a built site, a sentence each."""
-    pages, found = pages_of(site), []
-    for name, page in pages.items():
-        found += [f"{name}: {fault}" for fault in [*page.faults, *dead(site, name, page, pages), *heavy(site, name, page)]]
-    return found + [f"{name}: a line of a solution: {line}" for name, line in leaks(site)]
-
-
 def pages_of(site: Path) -> dict[str, Page]:
     """Path → page of a built site, without the theme's templates."""
     paths = [path for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] != "_static"]
     return {path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def dead(site: Path, name: str, page: Page, pages: dict[str, Page]) -> Iterator[str]:
+def faults(site: Path, pages: dict[str, Page]) -> list[str]:
+    """All that is wrong with a built site, a sentence each."""
+    found, told = [], secrets()
+    for name, page in pages.items():
+        text, weight = "".join(page.words), weighs(site, name, page)
+        wrong = [*page.faults, *dead(site, name, pages), *(f"a line of a solution: {line}" for line in told if line in text)]
+        if weight > HEAVY:
+            wrong.append(f"{weight / 1e6:.2f} MB with its pictures and scripts, above 2 MB")
+        found += [f"{name}: {fault}" for fault in wrong]
+    return found
+
+
+def target(name: str, link: str) -> str:
+    """The path in the site to which a link of a page leads."""
+    path = unquote(urlsplit(link).path)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+
+
+def dead(site: Path, name: str, pages: dict[str, Page]) -> Iterator[str]:
     """Links of a page to files or anchors that are not there, and what it loads from elsewhere."""
-    for link in [*page.links, *page.loads]:
-        parts = urlsplit(link)
-        if parts.scheme == "data" or (parts.scheme in ("http", "https", "mailto") and link in page.links):
+    told = [(link, ("http", "https", "mailto")) for link in pages[name].links] + [(link, ("data",)) for link in pages[name].loads]
+    for link, elsewhere in told:
+        parts, path = urlsplit(link), target(name, link)
+        if parts.scheme in elsewhere:
             continue
         if parts.scheme or parts.netloc:
             yield f"loads {link} from another host"
-            continue
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path))) if parts.path else name
-        if not (site / path).exists():
+        elif not (site / path).exists():
             yield f"a dead link to {link}"
         elif parts.fragment and path in pages and unquote(parts.fragment) not in pages[path].anchors:
             yield f"a link to {link}, and there is no such place"
 
 
-def heavy(site: Path, name: str, page: Page) -> Iterator[str]:
-    """Whether a page is above the limit with all that it loads."""
-    weight = weighs(site, name, page)
-    if weight > HEAVY:
-        yield f"{weight / 1e6:.2f} MB with its pictures and scripts, above 2 MB"
-
-
 def weighs(site: Path, name: str, page: Page) -> int:
-    """The bytes of a page and of the files that it loads, and that its style sheets load."""
-    loaded = {name}
-    for link in page.loads:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(urlsplit(link).path)))
-        loaded.add(path)
+    """The bytes of a page and of the files that it loads, without those that a style sheet loads."""
+    loaded = {name, *(target(name, link) for link in page.loads if not urlsplit(link).scheme)}
     return sum((site / path).stat().st_size for path in loaded if (site / path).is_file())
 
 
+@cache
 def secrets() -> set[str]:
     """The long lines of solutions and hidden tests of the graded sets, in code and in words, that the exercises do not have."""
     told = set()
@@ -107,35 +112,15 @@ def lines(text: str) -> set[str]:
     return {line.strip() for line in text.splitlines() if len(line.strip()) >= LONG}
 
 
-def leaks(folder: Path) -> Iterator[tuple[str, str]]:
-    """(file, line) for each line of a solution that stands in a page, gathered or built."""
-    told = secrets()
-    for path in sorted([*folder.rglob("*.html"), *folder.rglob("*.md"), *folder.rglob("*.ipynb"), *folder.rglob("searchindex.js")]):
-        text = plain(path)
-        yield from ((path.relative_to(folder).as_posix(), line) for line in told if line in text)
-
-
-def plain(path: Path) -> str:
-    """The text of a page without marks."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".ipynb":
-        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-    if path.suffix != ".html":
-        return text
-    import html
-
-    return html.unescape(re.sub(r"<[^>]+>", "", text))
-
-
 def main(site: Path) -> int:
     """Print what is wrong, and how much the heaviest page weighs."""
-    found = faults(site)
+    pages = pages_of(site)
+    found = faults(site, pages)
     print("\n".join(found) or "no dead link, nothing from another host, no solution", file=sys.stderr if found else sys.stdout)
-    weights = {name: weighs(site, name, page) for name, page in pages_of(site).items()}
-    name, weight = max(weights.items(), key=lambda each: each[1])
-    print(f"{len(weights)} pages; the heaviest, {name}, weighs {weight / 1e6:.2f} MB")
+    weight, name = max((weighs(site, name, page), name) for name, page in pages.items())
+    print(f"{len(pages)} pages; the heaviest, {name}, weighs {weight / 1e6:.2f} MB")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(TOP / "runs/book/html"))

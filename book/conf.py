@@ -37,6 +37,7 @@ templates_path = ["_templates"]
 html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # for its lines the theme would load every page that was found, 8 MB for a common word
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "use_download_button": False,

@@ -1,12 +1,10 @@
-"""Gather the pages of the web edition into a folder that Sphinx reads: python -m book.gather runs/book/source
+"""Gather the pages of the web edition into runs/book/source, which Sphinx reads: python -m book.gather
 
 The folders are those of the repository, so that a link between two pages is the same in both. The order of lessons and problem sets is
 that of the README's table. Solutions are not gathered; book/check.py looks for them in what is built.
 """
 
 import re
-import shutil
-import sys
 from pathlib import Path
 
 import nbformat
@@ -101,6 +99,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or shutil.os.path.isfile(sys.argv[1]):
-        sys.exit("say where to: python -m book.gather FOLDER")
-    main(Path(sys.argv[1]))
+    main(TOP / "runs/book/source")

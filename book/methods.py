@@ -34,6 +34,7 @@ def card(name: str) -> str:
     """One method: headline, a table of its choices, what its docstring says besides, and its options."""
     lines = [line.strip().partition(": ") for line in choices(create(name))]
     rows = "".join(f"| {what} | {inline(which)} |\n" for what, _, which in lines)
-    rest = markdown(RECIPES[name].__doc__.partition("\n\n")[2])
+    first, _, rest = RECIPES[name].__doc__.partition("\n\n")
     given = ", ".join(f"`{option}={value}`" for option, value in options(name).items())
-    return f"(method-{name})=\n### {name}\n\n{markdown(RECIPES[name].__doc__.partition(chr(10) * 2)[0])}\n\n| choice | made by |\n| --- | --- |\n{rows}\n{rest}\n\nOptions: {given}\n\n"
+    table = f"| choice | made by |\n| --- | --- |\n{rows}"
+    return f"(method-{name})=\n### {name}\n\n{markdown(first)}\n\n{table}\n{markdown(rest)}\n\nOptions: {given}\n\n"

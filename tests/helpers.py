@@ -15,6 +15,8 @@ from minimim.methods import create
 TOP = Path(__file__).parents[1]  # of the course
 N = 16  # patches of 16×16 images in patches of 4
 
+sys.path.append(str(TOP / "scripts"))  # some scripts import others
+
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)

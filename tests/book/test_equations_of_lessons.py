@@ -1,13 +1,10 @@
-"""Every equation of a lesson, a set or a document can be drawn without a script. Needs docutils, which make book installs."""
+"""Every equation of a lesson or a set can be drawn without a script. Needs docutils, which make book installs."""
 
 import re
-import sys
 
 import nbformat
 import pytest
 from helpers import TOP
-
-sys.path.append(str(TOP))
 
 pytest.importorskip("docutils", reason="docutils comes with make book")
 

@@ -3,13 +3,10 @@
 import base64
 import json
 import re
-import sys
 
 import nbformat
 import pytest
 from helpers import TOP
-
-sys.path.append(str(TOP))
 
 from book import check, gather, links, notebooks
 
@@ -24,8 +21,8 @@ def all_files():
 
 
 def test_every_lesson_set_and_document_is_a_page(files):
-    there = [path.relative_to(TOP).as_posix() for folder in ("notebooks", "exercises/*", "docs") for path in TOP.glob(f"{folder}/*.[im][pd]*")]
-    assert {path for path in there if path.endswith((".ipynb", ".md"))} <= set(files)
+    there = [path for pattern in ("notebooks/*.ipynb", "exercises/*/*.ipynb", "docs/*.md") for path in TOP.glob(pattern)]
+    assert {path.relative_to(TOP).as_posix() for path in there} <= set(files)
     assert {"index.md", "methods.md", "api/index.md", "api/masking.md", "benchmarks/results/methods-cpu.md"} <= set(files)
 
 
@@ -35,20 +32,11 @@ def test_every_page_is_in_the_list_of_pages_once_in_the_order_of_the_readme(file
     assert sorted(listed) == sorted({*pages, "api/index"}) and listed.index("exercises/ps0/ps0") < listed.index("notebooks/01_patches")
 
 
-def test_no_page_holds_a_line_of_a_solution(files, tmp_path):
+def test_no_page_holds_a_line_of_a_solution(files):
     told = check.secrets()
     assert len(told) > 300 and any("def " not in line for line in told)
     text = "\n".join(content for content in files.values() if isinstance(content, str))
     assert [line for line in told if line in text or json.dumps(line, ensure_ascii=False)[1:-1] in text] == []
-
-
-def test_a_solution_would_be_found(tmp_path):
-    line = min(line for line in check.secrets() if not set("<>&") & set(line))
-    (tmp_path / "page.html").write_text(f"<p>{line[:10]}<b>{line[10:]}</b></p>", encoding="utf-8")
-    assert list(check.leaks(tmp_path)) == [("page.html", line)]
-    (tmp_path / "page.html").unlink()
-    (tmp_path / "page.md").write_text(f"text\n{line}\n", encoding="utf-8")
-    assert list(check.leaks(tmp_path)) == [("page.md", line)]
 
 
 def test_every_picture_of_a_lesson_is_a_figure_with_its_words_and_none_is_left_in_the_page(files):

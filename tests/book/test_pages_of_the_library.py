@@ -1,12 +1,8 @@
 """The pages of the library, from its docstrings: they read well as Markdown, and tell no answers. And the page of methods."""
 
 import re
-import sys
 
 import pytest
-from helpers import TOP
-
-sys.path.append(str(TOP))
 
 from book import api, docstrings, methods
 from minimim.methods import names
