@@ -5,23 +5,23 @@ shape. The five choices are asked of every method's own parts. tests/course/test
 """
 
 import re
-import sys
+from math import prod
 from pathlib import Path
 
 import torch
+from claims import row
 from torch import Tensor, nn
 
 from minimim import data, methods, patches
 from minimim.data.views import normalize
 from minimim.losses.term import loss_name
 
-sys.path.append(str(Path(__file__).parent))  # for when this file is loaded from elsewhere
-
-import course_map
-from course_map import row
-
 TOP = Path(__file__).parent.parent
 PAGE = TOP / "docs/cheat-sheet.md"
+MEANINGS = {
+    "B": "batch", "C": "channels", "H": "height", "W": "width of the image", "P": "side of a patch", "N": "patches, rows · cols of the grid", "K": "visible patches, (1 − mask ratio) · N",
+    "D": "width of a token", "d": "width of a head, D / heads", "T": "width of the target",
+}  # fmt: skip
 HEAD = """# Cheat sheet
 
 A method is five choices: what is hidden (masking), which encoder, what is predicted (target), by which head (decoder), and how it is
@@ -30,8 +30,8 @@ compared (loss terms). Some have a teacher, too.
 """
 FOOT = """
 A number before × is the weight of a loss where it is not 1, and the word before a colon is the stream that it compares where this is not
-the patches. A dash stands for none. `make pages` writes this page from the library and the lessons; in the web edition (`make book`) it
-prints on one sheet.
+the patches. A dash stands for none. The [map](map.md) says which lesson brings in which file of the library. `make pages` writes this
+page from the library; in the web edition (`make book`) it prints on one sheet.
 """
 
 
@@ -69,14 +69,7 @@ def example() -> tuple[dict[str, int], list[tuple[str, str, Tensor]]]:
 
 def sizes(shape: str, symbols: dict[str, int]) -> tuple[int, ...]:
     """A shape in symbols, such as (B, N, P·P·C), as numbers."""
-    axes = re.findall(r"[\w·]+", shape)
-    return tuple(int(torch.tensor([symbols[one] for one in axis.split("·")]).prod()) for axis in axes)
-
-
-MEANINGS = {
-    "B": "batch", "C": "channels", "H": "height", "W": "width of the image", "P": "side of a patch", "N": "patches, rows · cols of the grid", "K": "visible patches, (1 − mask ratio) · N",
-    "D": "width of a token", "d": "width of a head, D / heads", "T": "width of the target",
-}  # fmt: skip
+    return tuple(prod(symbols[one] for one in axis.split("·")) for axis in re.findall(r"[\w·]+", shape))
 
 
 def symbol_table(symbols: dict[str, int]) -> str:
@@ -105,7 +98,7 @@ def kind(part: nn.Module | None) -> str:
     """The class of a part; of one that holds several side by side, the classes of these."""
     several = getattr(part, "decoders", getattr(part, "targets", None))
     if isinstance(several, nn.ModuleDict | nn.ModuleList):
-        return " + ".join(type(each).__name__ for each in (several.values() if isinstance(several, nn.ModuleDict) else several))
+        return " + ".join(type(each).__name__ for each in several.children())
     return "–" if part is None else type(part).__name__
 
 
@@ -119,28 +112,10 @@ def method_table() -> str:
     return table
 
 
-def lesson_table() -> str:
-    """Which lesson brings in which files of the library, by folder."""
-    table, first = row("lesson", "brings in") + row("---", "---"), {name: numbers[0] for name, numbers in course_map.uses().items()}
-    for lesson in course_map.lessons():
-        folders: dict[str, list[str]] = {}
-        for name in course_map.files():
-            if first.get(name) == lesson.name[:2]:
-                folder, _, file = name.rpartition(".")
-                folders.setdefault(folder, []).append(file)
-        told = [f"{folder}: {', '.join(those)}" if folder else ", ".join(those) for folder, those in folders.items()]
-        if told:
-            table += row(f"[{course_map.name_of(lesson)}](../notebooks/{lesson.name})", "; ".join(told).replace("_", "\\_"))
-    return table
-
-
 def page() -> str:
     """The page as it should be."""
     symbols, walk = example()
-    parts = {
-        "Symbols": symbol_table(symbols), "Shapes": walk_table(walk), "Five choices of every method": method_table(),
-        "Course and library": lesson_table(),
-    }  # fmt: skip
+    parts = {"Symbols": symbol_table(symbols), "Shapes": walk_table(walk), "Five choices of every method": method_table()}
     return HEAD + "\n".join(f"## {heading}\n\n{table}" for heading, table in parts.items()) + FOOT
 
 

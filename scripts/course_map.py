@@ -14,6 +14,9 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from claims import row
+
+from minimim.commands.progress import title
 from minimim.data import BUNDLED
 from minimim.methods import RECIPES, names
 
@@ -29,11 +32,7 @@ the package; a file comes in with the first lesson, from 01 on, whose code names
 """
 
 
-def row(*cells: str) -> str:
-    """A line of a table in Markdown."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
-
-
+@cache
 def code(lesson: Path) -> list[ast.Module]:
     """The code cells of a lesson, without the lines that are for IPython."""
     cells = json.loads(lesson.read_text(encoding="utf-8"))["cells"]
@@ -102,6 +101,7 @@ def lessons() -> list[Path]:
     return sorted(LESSONS.glob("*.ipynb"))
 
 
+@cache
 def uses() -> dict[str, list[str]]:
     """File → the numbers of the lessons that use it, in order."""
     found = defaultdict(list)
@@ -116,11 +116,6 @@ def files() -> list[str]:
     """The files of the library that the map shows, in order."""
     paths = [path.relative_to(LIBRARY).with_suffix("") for path in sorted(LIBRARY.rglob("*.py"))]
     return [".".join(path.parts) for path in paths if path.parts[0] not in LEFT_OUT and not path.name.startswith("_")]
-
-
-def name_of(lesson: Path) -> str:
-    """The title of a lesson, as `01 Patches`."""
-    return re.match(r"# (.+)", text(lesson)[0])[1]
 
 
 def tasks() -> dict[str, str]:
@@ -145,7 +140,7 @@ def by_lesson() -> str:
         own = [task for task, number in stated.items() if number == lesson.name[:2]]
         new = [f"`{name}`" for name in files() if first.get(name) == lesson.name[:2]]
         sets = ", ".join(f"[{one}](../exercises/{one}/{one}.ipynb)" for one in problem_sets(lesson))
-        table += row(f"[{name_of(lesson)}](../notebooks/{lesson.name})", ", ".join(new), ", ".join(own), sets)
+        table += row(f"[{title(lesson)}](../notebooks/{lesson.name})", ", ".join(new), ", ".join(own), sets)
     return table
 
 
