@@ -10,7 +10,6 @@ import minimim
 from minimim import data, masking
 from minimim.data.views import denormalize, normalize
 from minimim.masking.frequency import FrequencyMasking
-from minimim.masking.mask import visible_count
 from minimim.methods import Method
 from minimim.show.guide import guide_for
 from minimim.show.widgets.live import BOARD, Live, Seen, choice, slider, widgets
@@ -55,7 +54,6 @@ def mask_explorer(method: Method | None = None) -> Live:
     def look() -> Seen:
         n = photos.classes.index(which.value)
         make, words = STRATEGIES[how.value]
-        visible_count(GRID[0] * GRID[1], ratio.value)  # refuses all and nothing, which some masks would round away
         dice = torch.Generator().manual_seed(draw.value)
         image = photos.images[n : n + 1]
         waves = how.value.endswith("frequencies")
