@@ -153,7 +153,24 @@ def wheel() -> None:
         minimim("demo", "--fast")
         if not Path(outside, "runs", "demo-fast", "report.html").exists():
             raise Missed("minimim demo --fast wrote no report")
+        if "00_start_here.ipynb" not in lessons_in_jupyterlab(Path(outside), python):
+            raise Missed("minimim lab does not offer the lessons")
     print(f"{path.relative_to(TOP)}: {path.stat().st_size / 2**20:.1f} MB")
+
+
+def lessons_in_jupyterlab(folder: Path, python: Path) -> list[str]:
+    """The files in notebooks/ that JupyterLab offers where `minimim lab` starts it in the folder."""
+    sys.path.append(str(TOP / "tests_browser"))
+    from lab import Server  # it needs what make test-browser installs
+
+    try:
+        server = Server(folder, python)
+    except AssertionError as error:
+        raise Missed(str(error)) from error
+    try:
+        return [file["name"] for file in server.ask("contents/notebooks")["content"]]
+    finally:
+        server.stop()
 
 
 def tests_on(*torches: str) -> None:

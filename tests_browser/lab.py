@@ -24,18 +24,20 @@ FIGURES = """notebook => [...notebook.querySelectorAll('.jp-OutputArea-output im
 
 
 class Server:
-    """JupyterLab, started by `minimim lab` in `folder`/work. What a learner would have in the home folder lies in `folder`, too."""
+    """JupyterLab, started by `minimim lab` in `folder`/work. What a learner would have in the home folder lies in `folder`, too.
 
-    def __init__(self, folder: Path):
+    python: the Python that minimim is installed in."""
+
+    def __init__(self, folder: Path, python: str | Path = sys.executable):
         self.work, self.folder = folder / "work", folder
         homes = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "data", "runtime")}
         (folder / "config").mkdir(parents=True)
         own = {"ServerApp": {"open_browser": False, "allow_root": True}}  # a learner's own settings, which minimim lab leaves in force
         (folder / "config" / "jupyter_server_config.json").write_text(json.dumps(own))
-        command = [sys.executable, "-m", "minimim", "lab", "--out", str(self.work)]
+        command = [python, "-m", "minimim", "lab", "--out", str(self.work)]
         environment = os.environ | homes | {"IPYTHONDIR": str(folder / "ipython")}
         with (folder / "jupyterlab.log").open("w") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         told = self.told()
         self.url, self.token, self.pid = told["url"], told["token"], told["pid"]
 
