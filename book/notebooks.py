@@ -1,6 +1,6 @@
 """A lesson or problem set as a page: its stored pictures become figures with captions and alternative text, its cells get anchors.
 
-Nothing is run. A widget, which needs Python, becomes a line that says where it moves.
+Nothing is run. A widget, which needs Python, is shown as it is at first, above a line that says where it moves.
 """
 
 import base64
@@ -13,10 +13,7 @@ from nbformat import NotebookNode
 from book.docstrings import escaped
 
 KINDS = {"image/png": "png", "image/jpeg": "jpg"}
-WIDGET = (
-    "*Something to play with stands here when you open this notebook in JupyterLab: `minimim lab`. "
-    "The pictures around it show it at rest.*"
-)
+MOVES = "*This follows your hand when you open the notebook in JupyterLab: `minimim lab`.*"
 ATTACHED = re.compile(r"!\[([^\]]*)\]\(attachment:([^)]+)\)")
 
 
@@ -55,13 +52,13 @@ def with_figures(text: str, attachments: dict, figures: Figures) -> str:
 def output(stored: NotebookNode, figures: Figures) -> NotebookNode:
     """A stored output as a page has it."""
     data = stored.get("data", {})
+    found = []
     for kind, ending in KINDS.items():
         if kind in data:
-            alt = stored.metadata.get(kind, {}).get("alt", "")
-            return shown(figures.add(alt, base64.b64decode(data[kind]), ending))
-    if set(data) == {"text/plain"} and "(children=(" in data["text/plain"]:
-        return shown(WIDGET)
-    return stored
+            found.append(figures.add(stored.metadata.get(kind, {}).get("alt", ""), base64.b64decode(data[kind]), ending))
+    if "(children=(" in data.get("text/plain", ""):
+        found += [*([data["text/html"]] if "text/html" in data else []), MOVES]
+    return shown("\n\n".join(found)) if found else stored
 
 
 def shown(markdown: str) -> NotebookNode:

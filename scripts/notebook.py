@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 KEPT = {"tags"}  # of a cell's metadata; problem sets keep nbgrader's too
+SHOWN = ("image/png", "image/jpeg", "text/html")
 
 
 def smaller(picture: str) -> str:
@@ -42,12 +43,26 @@ def normalise(notebook, stem: str):
     return notebook
 
 
+def keep_what_moves(notebook, widgets: dict) -> None:
+    """What each `interact` showed first stays beside the words that stand for it, for those who read without a kernel.
+
+    widgets: id of a widget → what it holds."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json", {})
+        for child in widgets.get(view.get("model_id"), {}).get("children", []):
+            for shown in widgets[child.removeprefix("IPY_MODEL_")].get("outputs", []):
+                output.data |= {kind: shown.data[kind] for kind in SHOWN if kind in shown.get("data", {})}
+                output.metadata |= shown.get("metadata", {})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebooks", nargs="+", type=Path)
     for path in parser.parse_args().notebooks:
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+        client = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}})
+        client.execute()
+        keep_what_moves(notebook, client.widget_state)
         nbformat.write(normalise(notebook, path.stem), path)
         print(f"{path}: {len(notebook.cells)} cells, {path.stat().st_size // 1024} KB")
 

@@ -115,12 +115,18 @@ def test_an_output_becomes_a_figure_with_caption_alt_and_number():
     )
 
 
-def test_a_widget_becomes_a_line_of_words_and_a_table_stays():
-    widget = nbformat.v4.new_code_cell("x", outputs=[output({"text/plain": "interactive(children=(IntSlider(), Output()))"})])
-    table = nbformat.v4.new_code_cell("x", outputs=[output({"text/html": "<table></table>", "text/plain": "t"})])
-    page, _ = built(widget, table)
-    assert page.cells[1].outputs[0].data == {"text/markdown": notebooks.WIDGET} and "minimim lab" in notebooks.WIDGET
-    assert page.cells[3].outputs[0].data["text/html"] == "<table></table>"
+def test_a_widget_is_shown_at_rest_above_a_line_that_says_where_it_moves():
+    plain = {"text/plain": "interactive(children=(IntSlider(), Output()))"}
+    drawn, table, bare = (output(plain | more, {"image/png": {"alt": "A bar"}}) for more in ({"image/png": PNG}, {"text/html": "<table></table>"}, {}))
+    page, files = built(nbformat.v4.new_code_cell("x", outputs=[drawn, table, bare]))
+    first, second, third = (each.data["text/markdown"] for each in page.cells[1].outputs)
+    assert len(files) == 1 and first.startswith("```{figure} figures/01.1.png\n") and first.endswith("```\n\n" + notebooks.MOVES)
+    assert second == "<table></table>\n\n" + notebooks.MOVES and third == notebooks.MOVES and "minimim lab" in notebooks.MOVES
+
+
+def test_a_table_that_does_not_move_stays():
+    page, _ = built(nbformat.v4.new_code_cell("x", outputs=[output({"text/html": "<table></table>", "text/plain": "t"})]))
+    assert page.cells[1].outputs[0].data["text/html"] == "<table></table>"
 
 
 def test_an_attached_drawing_becomes_a_figure():

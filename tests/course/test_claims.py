@@ -137,6 +137,19 @@ def test_a_lesson_that_is_run_anew_keeps_its_tags():
     assert kept.metadata == {"tags": ["claim-path-step"]} and kept.id == "05-01"
 
 
+def test_what_a_lesson_lets_move_is_kept_as_it_was_shown_first():
+    output = nbformat.v4.new_output
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "box"}, "text/plain": "interactive(…)"}
+    cell = nbformat.v4.new_code_cell("1", outputs=[output("display_data", view), output("display_data", {"text/plain": "2"})])
+    picture = output("display_data", {"image/jpeg": "abc", "text/plain": "a bar"}, metadata={"image/jpeg": {"alt": "a bar"}})
+    widgets = {"box": {"children": ["IPY_MODEL_slider", "IPY_MODEL_below"]}, "slider": {"value": 1}, "below": {"outputs": [picture]}}
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    script("notebook").keep_what_moves(notebook, widgets)
+    moved, other = notebook.cells[0].outputs
+    assert moved.data == view | {"image/jpeg": "abc"} and moved.metadata == {"image/jpeg": {"alt": "a bar"}}
+    assert other.data == {"text/plain": "2"}
+
+
 @pytest.mark.parametrize("page, link", [("README.md", "docs/claims.md"), ("docs/self-study.md", "claims.md")])
 def test_readers_are_sent_to_the_page(page, link):
     assert f"]({link})" in (TOP / page).read_text(encoding="utf-8")
