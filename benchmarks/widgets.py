@@ -4,8 +4,8 @@
     python benchmarks/widgets.py --smoke        few moves, to see that it works
 
 A time runs from the moment at which the kernel hears of a new value to that at which the new picture is encoded and handed over to be
-sent; the way through the browser, which is not in it, is the same for all. What is wanted: 100 ms where all is computed before, 300 ms where a
-move needs the bundled model.
+sent; widgets_in_browser.py times the whole way. What is wanted: 100 ms where all is computed before, 300 ms where a move needs the bundled
+model.
 """
 
 import itertools

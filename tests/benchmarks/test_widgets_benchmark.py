@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 
 import numpy as np
@@ -32,6 +33,24 @@ def test_every_move_is_timed_and_changes_the_picture(tmp_path, monkeypatch):
         times = row["milliseconds"]
         assert row["moves"] >= 2 and 0 < times["low"] <= times["median"] <= times["high"] <= times["longest"], row
         assert row["limit"] == {"looked up": 100, "through the model": 300}[row["how"]]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("chromium", "google-chrome"))), reason="there is no Chromium")
+def test_the_whole_way_through_a_browser_takes_longer_than_the_kernel_alone(tmp_path, monkeypatch):
+    pytest.importorskip("playwright.sync_api", reason="Playwright comes with make test-browser")
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the script adds a folder of its own
+    run("widgets_in_browser.py", tmp_path, monkeypatch)
+    written = json.loads((tmp_path / "widgets-in-browser-cpu.json").read_text())
+    assert written["browser"].startswith("Chromium ") and {row["widget"] for row in written["rows"]} == {*show_widgets()}
+    for row in written["rows"]:
+        assert row["moves"] >= 2 and 1 < row["milliseconds"]["low"] <= row["milliseconds"]["longest"] < 2000, row
+
+
+def show_widgets():
+    from minimim import show
+
+    return [name for file, names in show.NAMES.items() if file.startswith("widgets.") for name in names]
 
 
 @pytest.mark.slow
