@@ -217,14 +217,6 @@ def test_each_widget_stands_in_its_lesson_alone_with_a_picture_for_those_without
     assert {"image/png", "image/jpeg"} & set(kept.data) and all(about["alt"] for about in kept.metadata.values())
 
 
-@every_lesson
-def test_what_moves_has_something_to_look_at_for_those_without_a_kernel(path):
-    for cell in code(read(path)):
-        if "interact(" in cell.source:
-            assert any({"image/png", "image/jpeg", "text/html"} & set(output.get("data", {})) for output in cell.outputs), cell.id
-            assert "nbval-ignore-output" in cell.metadata.tags, cell.id
-
-
 @pytest.fixture
 def project():
     (path,) = [p for p in LESSONS if p.stem[:2] == PROJECT]
