@@ -136,8 +136,8 @@ class Mover:
             start, patience, plays = time.monotonic(), LONG if control.name == RUN else self.wait / len(steps), control.kind == "play"
             while time.monotonic() - start < patience:
                 if plays and differ(before, self.seen()):
-                    control.handle.click()  # pause, so that it becomes calm
-                    plays = False
+                    control.handle.click()  # pause, so that it becomes calm before it has come back to where it was
+                    plays = self.goes_on()
                 if alone and control.state() != state:
                     return
                 if not alone and differ(before, self.seen()) and differ(before, now := self.calm()):
@@ -160,6 +160,13 @@ class Mover:
     def seen(self) -> Seen:
         """What the browser shows of the widget besides its controls: a number for the pixels of each picture, and the words."""
         return self.widget.evaluate(SEEN)
+
+    def goes_on(self) -> bool:
+        """Whether what plays is still playing, a second after it was told to pause."""
+        time.sleep(1)
+        now = self.seen()
+        time.sleep(1)
+        return self.seen() != now
 
     def calm(self) -> Seen:
         """What is seen once the kernel has nothing to do and the page has stopped changing."""
