@@ -49,16 +49,16 @@ def with_figures(text: str, attachments: dict, figures: Figures) -> str:
     return ATTACHED.sub(figure, text)
 
 
-def output(stored: NotebookNode, figures: Figures) -> NotebookNode:
-    """A stored output as a page has it."""
-    data = stored.get("data", {})
-    found = []
+def output(stored: NotebookNode, figures: Figures) -> list[NotebookNode]:
+    """A stored output as a page has it; what moves, with a line below it."""
+    data, found = stored.get("data", {}), []
     for kind, ending in KINDS.items():
         if kind in data:
-            found.append(figures.add(stored.metadata.get(kind, {}).get("alt", ""), base64.b64decode(data[kind]), ending))
+            found.append(shown(figures.add(stored.metadata.get(kind, {}).get("alt", ""), base64.b64decode(data[kind]), ending)))
     if "(children=(" in data.get("text/plain", ""):
-        found += [*([data["text/html"]] if "text/html" in data else []), MOVES]
-    return shown("\n\n".join(found)) if found else stored
+        tables = [nbformat.v4.new_output("display_data", {"text/html": data["text/html"]})] if "text/html" in data else []
+        return [*found, *tables, shown(MOVES)]
+    return found or [stored]
 
 
 def shown(markdown: str) -> NotebookNode:
@@ -77,7 +77,7 @@ def page(notebook: NotebookNode, name: str, relink) -> tuple[NotebookNode, dict[
             anchor = nbformat.v4.new_markdown_cell(f"(cell-{cell.id})=", id=f"to-{cell.id}")
             tags = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
             made = nbformat.v4.new_code_cell(cell.source, id=cell.id, execution_count=cell.execution_count, metadata=tags)
-            made.outputs = [output(each, figures) for each in cell.outputs]
+            made.outputs = [kept for each in cell.outputs for kept in output(each, figures)]
             cells += [anchor, made]
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata), figures.files
 

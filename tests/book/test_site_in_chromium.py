@@ -96,7 +96,7 @@ def test_search_finds_lessons_and_functions_without_loading_their_pages(opened):
     page.keyboard.press("Control+k")
     page.keyboard.type("patchify")
     page.keyboard.press("Enter")
-    page.wait_for_selector("ul.search li a", timeout=30_000)
+    page.wait_for_selector("p.search-summary:has-text('finished')", timeout=30_000)  # the pages are listed one by one
     found = page.locator("ul.search").inner_text()
     assert "01 Patches" in found and "minimim.patches.patchify" in found and "System Settings" not in found
     page.wait_for_load_state("networkidle")

@@ -155,6 +155,7 @@ def test_grades_are_written_before_the_pages(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(problem_sets, "nbgrader", nbgrader)
     monkeypatch.setattr(problem_sets, "register", lambda name: (tmp_path / "grading").mkdir() or read("exercises", name))
     monkeypatch.setattr(problem_sets, "read_scores", lambda row: setattr(row, "total", 14))
+    monkeypatch.setattr(problem_sets, "report", lambda *_: [])  # it reads the notebooks that nbgrader runs
     for name in ("anna", "ben"):
         (tmp_path / "in" / name).mkdir(parents=True)
         nbformat.write(answers(SET), tmp_path / "in" / name / f"{SET}.ipynb")
