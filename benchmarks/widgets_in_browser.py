@@ -9,6 +9,7 @@ What is wanted is what widgets.py says.
 
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from machine import options, quartiles, write
@@ -52,8 +53,9 @@ def timed(page, keys: tuple[str, str], count: int) -> list[float]:
 def main() -> None:
     args = options("How long each widget's picture takes to follow the hand in JupyterLab.").parse_args()
     rows, count = [], 4 if args.smoke else 30
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play, ExitStack() as at_the_end:
         server = Server(Path(folder))
+        at_the_end.callback(server.stop)
         browser = play.chromium.launch(executable_path=found(), chromium_sandbox=not root(), args=FLAGS)
         for widget, parts in MOVES.items():
             path = server.write(f"{widget}.ipynb", f"from minimim import show\n\nshow.{widget}()")
@@ -77,8 +79,6 @@ def main() -> None:
             notebook.page.close()
             server.end_kernels()
         version = browser.version
-        browser.close()
-        server.stop()
     write("widgets-in-browser", args.device, 0, {"browser": f"Chromium {version}", "limits": LIMITS, "rows": rows}, args.out)
 
 
